@@ -1,0 +1,196 @@
+"""Recorder profiles: how one kind of recorder lays out its card, as data in `config/recorders/*.toml`.
+
+A profile says what names mean, never what is taken: every file of a card is a segment, whether a layout rule fits
+it or not. A profile that does not make sense is refused as a whole, with file, key and what is allowed.
+"""
+
+import re
+from datetime import UTC, timedelta, timezone, tzinfo
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from edged.config import read_toml
+from edged.errors import ConfigError, MalformedError
+from edged.evidence.ids import ID_PATTERN, unescape_path
+
+_DATE: Final = frozenset({"year", "month", "day"})
+_TIME: Final = frozenset({"hour", "minute", "second"})
+_GROUPS: Final = _DATE | _TIME | {"device", "officer", "sequence", "important"}
+
+_OFFSET: Final = re.compile(r"([+-])(0[0-9]|1[0-4]):([0-5][0-9])")
+_ZONE_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}")
+
+IdentitySource = Literal["file-name", "id-file", "folder-name"]
+
+
+def zone_of(text: str) -> tzinfo:
+    """Give the time zone that an IANA name (`Asia/Shanghai`) or an offset (`+08:00`) stands for.
+
+    Raises MalformedError. The text may come from a card: it never becomes a path outside the zone data.
+    """
+    if text in {"Z", "UTC"}:
+        return UTC
+    if offset := _OFFSET.fullmatch(text):
+        distance = timedelta(hours=int(offset[2]), minutes=int(offset[3]))
+        return timezone(-distance if offset[1] == "-" else distance)
+    if _ZONE_NAME.fullmatch(text) and len(text) <= 64:  # noqa: PLR2004 - the longest IANA name has 32
+        try:
+            return ZoneInfo(text)
+        except (ValueError, KeyError, OSError) as error:
+            raise MalformedError(f"{text!r} is no time zone that is known here.") from error
+    raise MalformedError(f"{text!r} is no time zone.")
+
+
+def _compiled(value: object) -> object:
+    # ASCII: the digits of other scripts are digits to Python, but not to a recorder.
+    try:
+        return re.compile(value, re.ASCII | re.MULTILINE) if isinstance(value, str) else value
+    except re.error as error:
+        raise ValueError(f"a regular expression of Python ({error})") from error
+
+
+def _with_known_groups(pattern: re.Pattern[str]) -> re.Pattern[str]:
+    groups = set(pattern.groupindex)
+    if foreign := groups - _GROUPS:
+        raise ValueError(f"the groups {', '.join(sorted(_GROUPS))}; not {', '.join(sorted(foreign))}")
+    for parts in (_DATE, _TIME):
+        if groups & parts and not parts <= groups:
+            raise ValueError(f"the groups {', '.join(sorted(parts))} only all together")
+    if groups & _TIME and not groups & _DATE:
+        raise ValueError("a time of day only together with a date")
+    return pattern
+
+
+def _with_one_group(pattern: re.Pattern[str]) -> re.Pattern[str]:
+    if pattern.groups != 1:
+        raise ValueError("a regular expression with exactly one group, which is the value")
+    return pattern
+
+
+def _on_card(path: str) -> str:
+    try:
+        unescape_path(path)
+    except MalformedError as error:
+        raise ValueError("a path below the card's root") from error
+    if path.startswith("/") or not set(path.split("/")).isdisjoint({"", ".", ".."}):
+        raise ValueError("a path below the card's root")
+    return path
+
+
+def _zone_rule(text: str) -> str:
+    if text not in {"station", "recorder"}:
+        try:
+            zone_of(text)
+        except MalformedError as error:
+            raise ValueError('"station", "recorder", an IANA time zone or an offset such as +08:00') from error
+    return text
+
+
+PathPattern = Annotated[re.Pattern[str], BeforeValidator(_compiled), AfterValidator(_with_known_groups)]
+LinePattern = Annotated[re.Pattern[str], BeforeValidator(_compiled), AfterValidator(_with_one_group)]
+Id = Annotated[str, Field(pattern=rf"^{ID_PATTERN}$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class LayoutRule(_Part):
+    """What one kind of file on the card is called."""
+
+    name: Id
+    pattern: PathPattern
+    """Fits the whole escaped path; its named groups are the claims that the name makes."""
+    side_of: Id | None = None
+    """Name of the rule of the files that these stand beside: the one whose shared groups have the same values."""
+
+
+class IdFile(_Part):
+    """A text file by which the recorder names itself; each pattern is searched for, line by line."""
+
+    path: Annotated[str, AfterValidator(_on_card)]
+    serial: LinePattern
+    officer: LinePattern | None = None
+    zone: LinePattern | None = None
+
+
+class Profile(_Part):
+    """One kind of recorder."""
+
+    id: Id
+    vendor: str
+    model: str
+    """Vendor and model are shown where the register does not name them for the single recorder."""
+    zone: Annotated[str, AfterValidator(_zone_rule)]
+    """Whose local time the names are in: `station`, `recorder` (the id file says; else the station), or a zone."""
+    identity: Annotated[tuple[IdentitySource, ...], Field(min_length=1)]
+    """Where the serial number stands; the first that gives one counts."""
+    media: tuple[Annotated[str, Field(pattern=r"^[a-z0-9]{1,8}$")], ...]
+    """Extensions, in lower case, of files that are expected to be footage, photographs or sound."""
+    remove_empty_folders: bool
+    """Whether folders that the wipe left empty are removed too."""
+    usb: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{4}:[0-9a-f]{4}$")], ...] = ()
+    """USB ids, VENDOR:PRODUCT, for a station that sees the devices themselves."""
+    id_file: IdFile | None = None
+    layout: Annotated[tuple[LayoutRule, ...], Field(min_length=1)]
+    """Tried in this order; the first that fits counts."""
+
+    @model_validator(mode="after")
+    def _make_sense(self) -> Self:
+        names = [rule.name for rule in self.layout]
+        if len(set(names)) < len(names):
+            raise ValueError("layout rules with different names")
+        for rule in self.layout:
+            if rule.side_of is not None and (rule.side_of not in names or rule.side_of == rule.name):
+                raise ValueError(f"side_of of {rule.name!r} naming another rule of this layout")
+            if rule.side_of is not None and not self.shared_groups(rule):
+                raise ValueError(f"a pattern of {rule.name!r} that shares a group with that of {rule.side_of!r}")
+        if "id-file" in self.identity and self.id_file is None:
+            raise ValueError('identity "id-file" only with a table [id_file]')
+        if "file-name" in self.identity and all("device" not in rule.pattern.groupindex for rule in self.layout):
+            raise ValueError('identity "file-name" only with a pattern that has the group device')
+        if self.zone == "recorder" and (self.id_file is None or self.id_file.zone is None):
+            raise ValueError('zone "recorder" only with id_file.zone')
+        return self
+
+    def match(self, path: str) -> tuple[LayoutRule, dict[str, str]] | None:
+        """Give the first rule that fits an escaped path, with the groups that took part; None if none does."""
+        for rule in self.layout:
+            if found := rule.pattern.fullmatch(path):
+                return rule, {name: value for name, value in found.groupdict().items() if value is not None}
+        return None
+
+    def shared_groups(self, side: LayoutRule) -> tuple[str, ...]:
+        """Give the groups by which files of rule `side` are tied to what they stand beside."""
+        main = next((rule for rule in self.layout if rule.name == side.side_of), None)
+        if main is None:
+            return ()
+        both = side.pattern.groupindex.keys() & main.pattern.groupindex.keys()
+        return tuple(sorted(both - {"important"}))
+
+    def is_media(self, path: str) -> bool:
+        """Say whether a file is expected to be footage, by its extension in any case."""
+        return path.rpartition("/")[2].rpartition(".")[2].lower() in self.media
+
+    def names_itself_by(self, path: str) -> bool:
+        """Say whether the recorder is known by this file: it is erased last, so that it stays recognisable."""
+        return self.id_file is not None and path == self.id_file.path
+
+
+def load_profiles(folder: Path) -> tuple[Profile, ...]:
+    """Read every `*.toml` of a folder, in order of their names; raises ConfigError."""
+    profiles: dict[str, Profile] = {}
+    for path in sorted(folder.glob("*.toml")):
+        profile = read_toml(path, Profile)
+        if profile.id in profiles:
+            raise ConfigError(f"{path}: id is {profile.id!r}; allowed: an id that no other profile has.")
+        profiles[profile.id] = profile
+    if not profiles:
+        raise ConfigError(
+            f"{folder} holds no recorder profile (*.toml).",
+            hint="Without a profile every recorder is refused. Copy the shipped ones back.",
+        )
+    return tuple(profiles.values())

@@ -1,0 +1,176 @@
+"""The SQLite file under the book: one writer, any number of readers, schema and queries in `.sql` files.
+
+Guarantees: a write is one transaction that is durable when `write` is left (WAL with synchronous=FULL), or did
+not happen; a full disk is a `FullError` and changes nothing; a file of a newer version is refused untouched.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from edged.errors import FullError, NewerStateError, StorageError, UnreadableError
+
+VERSION = 1
+"""`user_version` of the schema in `schema.sql`."""
+
+Row = sqlite3.Row
+
+
+class Database:
+    """Connections to one book file."""
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        """Open the book at `path`, making it if it is new and this is no reader.
+
+        Raises NewerStateError for a newer schema, UnreadableError where there is nothing to read.
+        """
+        self._path = path
+        self._read_only = read_only
+        self._writing = threading.RLock()
+        self._local = threading.local()
+        self._opened: list[sqlite3.Connection] = []
+        if read_only and not path.exists():
+            raise UnreadableError(f"There is no book at {path}.", hint="Is this the state folder of a station?")
+        version = self._version(self.connection())
+        if version > VERSION:
+            self.close()
+            raise NewerStateError(
+                f"{path} was written by a newer edged (book version {version}; this edged knows {VERSION}).",
+                hint="Install the newer edged again; nothing was changed.",
+            )
+        if version == 0:
+            if read_only:
+                raise UnreadableError(f"{path} is not a book of edged.")
+            self._create()
+
+    def close(self) -> None:
+        """Close every connection; the object is not used afterwards."""
+        for connection in self._opened:
+            connection.close()
+        self._opened.clear()
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """Run one transaction of the one writer; leaving it commits durably, an exception undoes all of it.
+
+        Inside another `write` of the same thread it is part of that transaction.
+        """
+        with self._writing:
+            connection = self.connection()
+            if connection.in_transaction:
+                yield connection
+                return
+            with _wrapped(self._path):
+                connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                with _wrapped(self._path):
+                    connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def rows(self, query: str, **values: Any) -> list[Row]:  # noqa: ANN401 - what SQLite takes
+        """Run a named query on this thread's own connection."""
+        with _wrapped(self._path):
+            return self.connection().execute(sql(query), values).fetchall()
+
+    def row(self, query: str, **values: Any) -> Row | None:  # noqa: ANN401 - what SQLite takes
+        """Run a named query that gives at most one row."""
+        found = self.rows(query, **values)
+        return found[0] if found else None
+
+    def run(self, query: str, **values: Any) -> None:  # noqa: ANN401 - what SQLite takes
+        """Run a named statement, in a transaction of its own unless this thread is in one."""
+        with self.write() as connection, _wrapped(self._path):
+            connection.execute(sql(query), values)
+
+    def problems(self) -> list[str]:
+        """Give what SQLite itself finds wrong with the file: structure, foreign keys."""
+        connection = self.connection()
+        found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check") if row[0] != "ok"]
+        found += [f"{row[0]} row {row[1]} points nowhere" for row in connection.execute("PRAGMA foreign_key_check")]
+        return found
+
+    def _create(self) -> None:
+        # executescript commits on its own: the whole schema is one transaction with its version.
+        script = files(__package__).joinpath("schema.sql").read_text("utf-8")
+        connection = self.connection()
+        with _wrapped(self._path):
+            connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {VERSION};\nCOMMIT;")
+
+    def connection(self) -> sqlite3.Connection:
+        """Give this thread's own connection."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._connect()
+            self._local.connection = connection
+            self._opened.append(connection)
+        return connection
+
+    def _connect(self) -> sqlite3.Connection:
+        mode = "ro" if self._read_only else "rwc"
+        with _wrapped(self._path):
+            connection = sqlite3.connect(
+                f"file:{_uri(self._path)}?mode={mode}",
+                uri=True,
+                isolation_level=None,
+                timeout=30,
+                check_same_thread=False,
+            )
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA foreign_keys = ON")
+            if not self._read_only:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = FULL")
+        return connection
+
+    @staticmethod
+    def _version(connection: sqlite3.Connection) -> int:
+        with _wrapped(Path("the book")):
+            return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+@cache
+def queries() -> dict[str, str]:
+    """Give the statements of `queries.sql` by the name in the comment `-- name: …` before each."""
+    text = files(__package__).joinpath("queries.sql").read_text("utf-8")
+    named = {}
+    for block in text.split("-- name: ")[1:]:
+        name, _, statement = block.partition("\n")
+        named[name.strip()] = statement.strip()
+    return named
+
+
+def sql(name: str) -> str:
+    """Give one named statement."""
+    return queries()[name]
+
+
+@contextmanager
+def _wrapped(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors about the disk into edged's own; anything else is a bug and passes through."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL:
+            raise FullError(
+                f"The disk under {path} is full; nothing was lost, intake waits.", hint="Free space on it."
+            ) from error
+        raise StorageError(f"The book {path} cannot be used: {error}.") from error
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):
+            raise
+        raise StorageError(
+            f"The book {path} cannot be used: {error}.", hint="Run `edged check`; do not delete it."
+        ) from error
+
+
+def _uri(path: Path) -> str:
+    return str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")

@@ -1,0 +1,273 @@
+"""What the projections say, as frozen rows: the facts from which the station derives what is due next."""
+
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Self, TypeVar
+
+from edged.book.database import Database, Row
+from edged.evidence.ids import (
+    BayId,
+    CaseId,
+    DockingId,
+    EntryRef,
+    EpochId,
+    OfficerId,
+    RecorderId,
+    SegmentId,
+    Sha256,
+    StoreId,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _FromRow:
+    """A row whose fields are columns of the same names; further columns are left out."""
+
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        """Take the fields out of a row."""
+        return cls(**{field.name: row[field.name] for field in fields(cls)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentRow(_FromRow):
+    """A sealed segment."""
+
+    position: int
+    segment: SegmentId
+    docking: DockingId
+    recorder: RecorderId
+    recorder_seq: int
+    path: str
+    bytes: int
+    sha256: Sha256
+    chunks_sha256: Sha256
+    officer: OfficerId | None
+    started: str | None
+    """RFC 3339 with offset: the recorder's claim."""
+    ended: str | None
+    uncertainty_ms: int
+    important: int
+    side_of: SegmentId | None
+    quarantine: str | None
+    container: str | None
+    video: str | None
+    audio: str | None
+    duration_ms: int | None
+    sealed: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DockingRow(_FromRow):
+    """A docking."""
+
+    docking: DockingId
+    bay: BayId
+    recorder: RecorderId
+    officer: OfficerId | None
+    inventory_sha256: Sha256
+    files: int
+    bytes: int
+    began: str
+    outcome: str | None
+    """None while it lasts."""
+    remaining: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundRow(_FromRow):
+    """A path of a docking that is accounted for."""
+
+    path: str
+    segment: SegmentId
+    how: str
+    """`sealed` or `sighted`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SealedFileRow(_FromRow):
+    """A path of a docking with what clearance needs of its segment."""
+
+    path: str
+    segment: SegmentId
+    sha256: Sha256
+    quarantine: str | None
+    sealed_seq: int
+    sealed_ref: EntryRef
+    sealed_epoch: EpochId
+    """Of the `segment` entry."""
+    said_seq: int
+    said_ref: EntryRef
+    said_epoch: EpochId
+    """Of this docking's own entry about the path."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClearanceRow(_FromRow):
+    """A cleared file, and what became of it."""
+
+    path: str
+    segment: SegmentId
+    ref: EntryRef
+    outcome: str | None
+    """None until a `wipe` entry says it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplicaRow(_FromRow):
+    """A verified copy."""
+
+    store: StoreId
+    seq: int
+    """Of the `replica` entry."""
+    ref: EntryRef
+    epoch: EpochId
+    key: str
+    version: str | None
+    checksum: str
+    checksum_type: str
+    verified: Literal["server-checksum", "read-back"]
+    method: str
+    locked_until: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassificationRow(_FromRow):
+    """The classification in force."""
+
+    ref: EntryRef
+    case: CaseId | None
+    matter: str | None
+    stage: str | None
+    secrecy: str | None
+    publicity: str | None
+    rule: str | None
+    retain_until: str
+    basis: Literal["rule", "feed", "person"]
+    confidence: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DerivativeRow(_FromRow):
+    """A derivative."""
+
+    kind: str
+    sha256: Sha256
+    bytes: int
+
+
+_Kind = TypeVar("_Kind", bound=_FromRow)
+
+
+class Facts:
+    """Questions to the projections; every answer is one consistent read."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def segment(self, segment: str) -> SegmentRow | None:
+        """Give a sealed segment."""
+        return self._one(SegmentRow, "segment", segment=segment)
+
+    def segments_of_case(self, case: str) -> list[SegmentRow]:
+        """Give the segments that are classified to a case, in the order they were sealed."""
+        return self._all(SegmentRow, "segments_of_case", case=case)
+
+    def segment_last_found_at(self, *, recorder: str, path: str, size_bytes: int) -> SegmentRow | None:
+        """Give the segment that an earlier docking found at this path of this recorder, if its size is the same."""
+        return self._one(SegmentRow, "segment_last_found_at", recorder=recorder, path=path, bytes=size_bytes)
+
+    def docking(self, docking: str) -> DockingRow | None:
+        """Give a docking."""
+        return self._one(DockingRow, "docking", docking=docking)
+
+    def open_dockings(self) -> list[DockingRow]:
+        """Give the dockings without an end, oldest first."""
+        return self._all(DockingRow, "open_dockings")
+
+    def last_docking(self, recorder: str) -> DockingRow | None:
+        """Give the newest docking of a recorder."""
+        return self._one(DockingRow, "last_docking", recorder=recorder)
+
+    def found(self, docking: str) -> dict[str, FoundRow]:
+        """Give what of a docking is accounted for, by path."""
+        return {row.path: row for row in self._all(FoundRow, "found", docking=docking)}
+
+    def sealed_files(self, docking: str) -> list[SealedFileRow]:
+        """Give the accounted paths of a docking with what clearance asks of their segments."""
+        return self._all(SealedFileRow, "clearance_facts", docking=docking)
+
+    def clearances(self, docking: str) -> dict[str, ClearanceRow]:
+        """Give the files of a docking that were cleared, by path."""
+        return {row.path: row for row in self._all(ClearanceRow, "clearances", docking=docking)}
+
+    def replicas(self, segment: str) -> list[ReplicaRow]:
+        """Give the verified copies of a segment."""
+        return self._all(ReplicaRow, "replicas", segment=segment)
+
+    def without_replica(self, store: str, *, most: int) -> list[SegmentRow]:
+        """Give segments that have no verified copy in a store yet, important ones and oldest first."""
+        return self._all(SegmentRow, "without_replica", store=store, work=f"replicate {store}", most=most)
+
+    def unclassified(self, *, most: int) -> list[SegmentRow]:
+        """Give segments without any classification."""
+        return self._all(SegmentRow, "unclassified", most=most)
+
+    def undetermined(self, *, after: int, most: int) -> list[SegmentRow]:
+        """Give segments whose term is undetermined, in ledger order behind position `after`."""
+        return self._all(SegmentRow, "undetermined", after=after, most=most)
+
+    def unsettled(self, *, after: int, most: int) -> list[SegmentRow]:
+        """Give segments that new cases may settle: without a case, or without a term; behind position `after`."""
+        return self._all(SegmentRow, "unsettled", after=after, most=most)
+
+    def classification(self, segment: str) -> ClassificationRow | None:
+        """Give the classification in force."""
+        return self._one(ClassificationRow, "classification", segment=segment)
+
+    def without_derivative(self, kind: str, *, most: int) -> list[SegmentRow]:
+        """Give segments for which a derivative is neither made nor known to be impossible."""
+        return self._all(SegmentRow, "without_derivative", kind=kind, work=f"derive {kind}", most=most)
+
+    def derivatives(self, segment: str) -> list[DerivativeRow]:
+        """Give the derivatives of a segment."""
+        return self._all(DerivativeRow, "derivatives", segment=segment)
+
+    def derivatives_not_beside(self, store: str, *, most: int) -> list[tuple[SegmentId, DerivativeRow]]:
+        """Give derivatives that do not lie beside their replica in a store yet."""
+        rows = self._database.rows("derivatives_not_beside", store=store, most=most)
+        return [(SegmentId(row["segment"]), DerivativeRow.of(row)) for row in rows]
+
+    def all_segments(self, *, after: int, most: int) -> list[SegmentRow]:
+        """Give segments in ledger order behind position `after`, a page at a time."""
+        return self._all(SegmentRow, "all_segments", after=after, most=most)
+
+    def totals(self) -> dict[str, int]:
+        """Give the station's counts: segments, bytes, sealed segments, their bytes, copies, wipes, anomalies."""
+        row = self._database.row("totals")
+        return {} if row is None else {key: int(row[key]) for key in row.keys()}  # noqa: SIM118 - a Row is no dict
+
+    def awaiting_proof(self, docking: str) -> int:
+        """Count the files of a docking that wait for a proof that can still come, or were not erased yet."""
+        row = self._database.row("awaiting_proof", docking=docking)
+        return 0 if row is None else int(row["files"])
+
+    def docking_progress(self, docking: str) -> dict[str, int]:
+        """Give the counts of one docking: accounted, reread, replicated, wiped."""
+        row = self._database.row("docking_progress", docking=docking)
+        return {} if row is None else {key: int(row[key]) for key in row.keys()}  # noqa: SIM118 - a Row is no dict
+
+    def anomalies_about(self, segment: str, anomaly: str) -> list[bytes]:
+        """Give the anomaly entries of one kind about a segment, oldest first."""
+        rows = self._database.rows("anomalies_about", kind="segment", id=segment, anomaly=anomaly)
+        return [bytes(row["bytes"]) for row in rows]
+
+    def anomalies(self, *, most: int) -> list[bytes]:
+        """Give the newest anomaly entries, newest first."""
+        return [bytes(row["bytes"]) for row in self._database.rows("anomalies", most=most)]
+
+    def _one(self, kind: type[_Kind], query: str, /, **values: Any) -> _Kind | None:  # noqa: ANN401
+        row = self._database.row(query, **values)
+        return None if row is None else kind.of(row)
+
+    def _all(self, kind: type[_Kind], query: str, /, **values: Any) -> list[_Kind]:  # noqa: ANN401
+        return [kind.of(row) for row in self._database.rows(query, **values)]

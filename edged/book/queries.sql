@@ -1,0 +1,305 @@
+-- The statements of the book, each by its name. `:word` are values.
+
+-------------------------------------------------------------------------------------------------- ledger
+
+-- name: open_epoch
+SELECT number, id, origin FROM epoch WHERE closed = 0;
+
+-- name: add_epoch
+INSERT INTO epoch (id, origin) VALUES (:id, :origin);
+
+-- name: close_epoch
+UPDATE epoch SET closed = 1 WHERE number = :epoch;
+
+-- name: last_entry
+SELECT seq, ref FROM entry WHERE epoch = :epoch ORDER BY seq DESC LIMIT 1;
+
+-- name: add_entry
+INSERT INTO entry (epoch, seq, ref, type, bytes) VALUES (:epoch, :seq, :ref, :type, :bytes);
+
+-- name: add_node
+INSERT INTO node (epoch, level, idx, hash) VALUES (:epoch, :level, :idx, :hash);
+
+-- name: node
+SELECT hash FROM node WHERE epoch = :epoch AND level = :level AND idx = :idx;
+
+-- name: entries_between
+SELECT bytes FROM entry WHERE epoch = :epoch AND seq >= :first AND seq < :end ORDER BY seq;
+
+-- name: entry_at
+SELECT bytes FROM entry WHERE epoch = :epoch AND seq = :seq;
+
+-- name: seq_of
+SELECT seq FROM entry WHERE epoch = :epoch AND ref = :ref;
+
+-- name: entry_by_ref
+SELECT bytes FROM entry WHERE ref = :ref;
+
+-- name: entries_from
+SELECT position, epoch, seq, ref, type, bytes FROM entry WHERE position >= :position ORDER BY position LIMIT :most;
+
+-- name: naming
+SELECT entry.seq FROM names JOIN entry USING (position)
+WHERE names.kind = :kind AND names.id = :id AND entry.epoch = :epoch ORDER BY entry.seq;
+
+-- name: of_type
+SELECT seq FROM entry WHERE epoch = :epoch AND type = :type ORDER BY seq;
+
+-- name: count_of_types
+SELECT type, count(*) AS count FROM entry GROUP BY type;
+
+-- name: newest_head
+SELECT size, root, note, published FROM head WHERE epoch = :epoch ORDER BY size DESC LIMIT 1;
+
+-- name: add_head
+INSERT INTO head (epoch, size, root) VALUES (:epoch, :size, :root);
+
+-- name: sign_head
+UPDATE head SET note = :note WHERE epoch = :epoch AND size = :size AND note IS NULL;
+
+-- name: publish_head
+UPDATE head SET published = 1 WHERE epoch = :epoch AND size = :size;
+
+-- name: published_size
+SELECT coalesce(max(size), 0) AS size FROM head WHERE epoch = :epoch AND published = 1;
+
+-- name: published_sizes
+SELECT epoch.id, max(head.size) AS size FROM head JOIN epoch ON epoch.number = head.epoch
+WHERE head.published = 1 GROUP BY epoch.id;
+
+-- name: head_covering
+SELECT size, note FROM head WHERE epoch = :epoch AND size > :seq AND note IS NOT NULL ORDER BY size LIMIT 1;
+
+-- name: heads
+SELECT size, root, note, published FROM head WHERE epoch = :epoch ORDER BY size;
+
+---------------------------------------------------------------------------------------------- projections
+
+-- name: add_name
+INSERT OR IGNORE INTO names (kind, id, position) VALUES (:kind, :id, :position);
+
+-- name: add_docking
+INSERT INTO docking (docking, position, bay, recorder, officer, inventory_sha256, files, bytes, began)
+VALUES (:docking, :position, :bay, :recorder, :officer, :inventory_sha256, :files, :bytes, :began);
+
+-- name: end_docking
+UPDATE docking SET outcome = :outcome, remaining = :remaining WHERE docking = :docking;
+
+-- name: add_segment
+INSERT INTO segment (segment, position, docking, recorder, recorder_seq, path, bytes, sha256, chunks_sha256, officer,
+    started, ended, uncertainty_ms, important, side_of, quarantine, container, video, audio, duration_ms, sealed)
+VALUES (:segment, :position, :docking, :recorder, :recorder_seq, :path, :bytes, :sha256, :chunks_sha256, :officer,
+    :started, :ended, :uncertainty_ms, :important, :side_of, :quarantine, :container, :video, :audio, :duration_ms,
+    :sealed);
+
+-- name: add_found
+INSERT INTO found (docking, path, segment, how, position) VALUES (:docking, :path, :segment, :how, :position)
+ON CONFLICT (docking, path) DO UPDATE SET segment = excluded.segment, how = excluded.how,
+    position = excluded.position;
+
+-- name: add_replica
+INSERT INTO replica (segment, store, position, key, version, checksum, checksum_type, verified, method, locked_until)
+VALUES (:segment, :store, :position, :key, :version, :checksum, :checksum_type, :verified, :method, :locked_until)
+ON CONFLICT (segment, store) DO UPDATE SET position = excluded.position, key = excluded.key,
+    version = excluded.version, checksum = excluded.checksum, checksum_type = excluded.checksum_type,
+    verified = excluded.verified, method = excluded.method, locked_until = excluded.locked_until;
+
+-- name: drop_replica
+DELETE FROM replica WHERE segment = :segment AND store = :store;
+
+-- name: add_classification
+INSERT INTO classification (segment, position, "case", matter, stage, secrecy, publicity, rule, retain_until, basis,
+    confidence)
+VALUES (:segment, :position, :case, :matter, :stage, :secrecy, :publicity, :rule, :retain_until, :basis, :confidence)
+ON CONFLICT (segment) DO UPDATE SET position = excluded.position, "case" = excluded."case", matter = excluded.matter,
+    stage = excluded.stage, secrecy = excluded.secrecy, publicity = excluded.publicity, rule = excluded.rule,
+    retain_until = excluded.retain_until, basis = excluded.basis, confidence = excluded.confidence;
+
+-- name: add_derivative
+INSERT INTO derivative (segment, kind, position, sha256, bytes) VALUES (:segment, :kind, :position, :sha256, :bytes)
+ON CONFLICT (segment, kind) DO UPDATE SET position = excluded.position, sha256 = excluded.sha256,
+    bytes = excluded.bytes;
+
+-- name: add_clearance
+INSERT INTO clearance (docking, path, segment, ref) VALUES (:docking, :path, :segment, :ref)
+ON CONFLICT (docking, path) DO UPDATE SET ref = excluded.ref, outcome = NULL;
+
+-- name: end_clearance
+UPDATE clearance SET outcome = :outcome WHERE docking = :docking AND path = :path;
+
+-- name: add_anomaly
+INSERT INTO anomaly (position, kind, docking, noted) VALUES (:position, :kind, :docking, :noted);
+
+------------------------------------------------------------------------------------------------ facts
+
+-- name: last_of_recorder
+SELECT segment.recorder_seq, entry.ref FROM segment JOIN entry USING (position)
+WHERE segment.recorder = :recorder ORDER BY segment.recorder_seq DESC LIMIT 1;
+
+-- name: segment
+SELECT * FROM segment WHERE segment = :segment;
+
+-- name: segments_of_docking
+SELECT * FROM segment WHERE docking = :docking ORDER BY recorder_seq;
+
+-- name: segment_last_found_at
+SELECT segment.* FROM found
+JOIN segment USING (segment) JOIN docking ON docking.docking = found.docking
+WHERE docking.recorder = :recorder AND found.path = :path AND segment.bytes = :bytes
+ORDER BY docking.position DESC LIMIT 1;
+
+-- name: docking
+SELECT * FROM docking WHERE docking = :docking;
+
+-- name: open_dockings
+SELECT * FROM docking WHERE outcome IS NULL ORDER BY position;
+
+-- name: last_docking
+SELECT * FROM docking WHERE recorder = :recorder ORDER BY position DESC LIMIT 1;
+
+-- name: found
+SELECT path, segment, how FROM found WHERE docking = :docking;
+
+-- name: clearances
+SELECT path, segment, ref, outcome FROM clearance WHERE docking = :docking;
+
+-- name: replicas
+SELECT replica.*, entry.seq, entry.ref, epoch.id AS epoch
+FROM replica JOIN entry USING (position) JOIN epoch ON epoch.number = entry.epoch WHERE segment = :segment;
+
+-- name: clearance_facts
+SELECT found.path, segment.segment, segment.sha256, segment.quarantine, sealed.seq AS sealed_seq,
+    sealed.ref AS sealed_ref, sealed_epoch.id AS sealed_epoch, said.seq AS said_seq, said.ref AS said_ref,
+    said_epoch.id AS said_epoch
+FROM found JOIN segment USING (segment)
+JOIN entry AS sealed ON sealed.position = segment.position JOIN epoch AS sealed_epoch ON sealed_epoch.number = sealed.epoch
+JOIN entry AS said ON said.position = found.position JOIN epoch AS said_epoch ON said_epoch.number = said.epoch
+WHERE found.docking = :docking ORDER BY found.path;
+
+-- name: without_replica
+SELECT segment.* FROM segment
+WHERE NOT EXISTS (SELECT 1 FROM replica WHERE replica.segment = segment.segment AND replica.store = :store)
+AND NOT EXISTS (SELECT 1 FROM settled WHERE settled.segment = segment.segment AND settled.work = :work)
+ORDER BY segment.important DESC, segment.position LIMIT :most;
+
+-- name: unclassified
+SELECT segment.* FROM segment
+WHERE NOT EXISTS (SELECT 1 FROM classification WHERE classification.segment = segment.segment)
+ORDER BY segment.position LIMIT :most;
+
+-- name: unsettled
+SELECT segment.* FROM classification JOIN segment USING (segment)
+WHERE (classification.retain_until = 'undetermined' OR classification."case" IS NULL) AND segment.position > :after
+ORDER BY segment.position LIMIT :most;
+
+-- name: undetermined
+SELECT segment.* FROM classification JOIN segment USING (segment)
+WHERE classification.retain_until = 'undetermined' AND segment.position > :after
+ORDER BY segment.position LIMIT :most;
+
+-- name: classification
+SELECT classification.*, entry.ref FROM classification JOIN entry USING (position) WHERE segment = :segment;
+
+-- name: without_derivative
+SELECT segment.* FROM segment
+WHERE NOT EXISTS (SELECT 1 FROM derivative WHERE derivative.segment = segment.segment AND derivative.kind = :kind)
+AND NOT EXISTS (SELECT 1 FROM settled WHERE settled.segment = segment.segment AND settled.work = :work)
+ORDER BY segment.important DESC, segment.position LIMIT :most;
+
+-- name: derivatives_not_beside
+SELECT derivative.segment, derivative.kind, derivative.sha256, derivative.bytes FROM derivative
+WHERE EXISTS (SELECT 1 FROM replica WHERE replica.segment = derivative.segment AND replica.store = :store)
+AND NOT EXISTS (SELECT 1 FROM settled WHERE settled.segment = derivative.segment
+    AND settled.work = 'upload ' || derivative.kind)
+LIMIT :most;
+
+-- name: derivatives
+SELECT kind, sha256, bytes FROM derivative WHERE segment = :segment ORDER BY kind;
+
+-- name: segments_of_case
+SELECT segment.* FROM classification JOIN segment USING (segment) WHERE classification."case" = :case
+ORDER BY segment.position;
+
+-- name: totals
+SELECT (SELECT count(*) FROM segment) AS segments,
+    (SELECT coalesce(sum(bytes), 0) FROM segment) AS bytes,
+    (SELECT count(*) FROM segment WHERE quarantine IS NOT NULL) AS quarantined,
+    (SELECT count(*) FROM replica WHERE store = 'vault') AS reread,
+    (SELECT count(DISTINCT segment) FROM replica WHERE store <> 'vault') AS replicated,
+    (SELECT count(*) FROM classification WHERE retain_until = 'undetermined') AS undetermined,
+    (SELECT count(*) FROM clearance WHERE outcome = 'gone') AS wiped,
+    (SELECT count(*) FROM anomaly) AS anomalies,
+    (SELECT count(*) FROM docking) AS dockings;
+
+-- name: docking_progress
+SELECT count(*) AS accounted,
+    (SELECT count(*) FROM found f JOIN replica r ON r.segment = f.segment AND r.store = 'vault'
+        WHERE f.docking = :docking) AS reread,
+    (SELECT count(*) FROM found f WHERE f.docking = :docking AND EXISTS (SELECT 1 FROM replica r
+        WHERE r.segment = f.segment AND r.store <> 'vault')) AS replicated,
+    (SELECT count(*) FROM clearance WHERE docking = :docking AND outcome = 'gone') AS wiped
+FROM found WHERE docking = :docking;
+
+-- name: awaiting_proof
+SELECT count(*) AS files FROM found JOIN segment USING (segment)
+WHERE found.docking = :docking AND segment.quarantine IS NULL
+AND NOT EXISTS (SELECT 1 FROM settled WHERE settled.segment = found.segment AND settled.work LIKE 'replicate %')
+AND NOT EXISTS (SELECT 1 FROM clearance WHERE clearance.docking = found.docking AND clearance.path = found.path
+    AND clearance.outcome IS NOT NULL);
+
+-- name: anomalies_about
+SELECT entry.bytes FROM names JOIN anomaly USING (position) JOIN entry USING (position)
+WHERE names.kind = :kind AND names.id = :id AND anomaly.kind = :anomaly ORDER BY position;
+
+-- name: anomalies
+SELECT anomaly.kind, anomaly.docking, anomaly.noted, entry.bytes FROM anomaly JOIN entry USING (position)
+ORDER BY position DESC LIMIT :most;
+
+-- name: all_segments
+SELECT * FROM segment WHERE position > :after ORDER BY position LIMIT :most;
+
+--------------------------------------------------------------------------------- documents and registers
+
+-- name: add_document
+INSERT OR IGNORE INTO document (sha256, bytes) VALUES (:sha256, :bytes);
+
+-- name: document
+SELECT bytes FROM document WHERE sha256 = :sha256;
+
+-- name: add_reason
+INSERT INTO reason_text (digest, salt, text) VALUES (:digest, :salt, :text);
+
+-- name: reason
+SELECT salt, text FROM reason_text WHERE digest = :digest;
+
+-- name: add_case
+INSERT OR IGNORE INTO case_record ("case", record, source) VALUES (:case, :record, :source);
+
+-- name: cases
+SELECT record FROM case_record ORDER BY id;
+
+--------------------------------------------------------------------------------------------------- work
+
+-- name: upload
+SELECT upload_id FROM upload WHERE key = :key;
+
+-- name: upload_parts
+SELECT part, etag FROM upload_part WHERE key = :key;
+
+-- name: begin_upload
+INSERT OR REPLACE INTO upload (key, upload_id) VALUES (:key, :upload_id);
+
+-- name: part_done
+INSERT OR REPLACE INTO upload_part (key, part, etag) VALUES (:key, :part, :etag);
+
+-- name: forget_upload
+DELETE FROM upload WHERE key = :key;
+
+-- name: settle
+INSERT OR REPLACE INTO settled (segment, work, outcome) VALUES (:segment, :work, :outcome);
+
+-- name: tiles_published
+SELECT size FROM tiles_published WHERE epoch = :epoch;
+
+-- name: tiles_are_published
+INSERT OR REPLACE INTO tiles_published (epoch, size) VALUES (:epoch, :size);

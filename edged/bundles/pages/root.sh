@@ -1,0 +1,2 @@
+: "${ROOT:=../trust/root.pem}"
+openssl x509 -in "$ROOT" -noout -subject -fingerprint -sha256

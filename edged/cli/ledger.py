@@ -1,0 +1,82 @@
+"""`edged ledger show|prove`: read the ledger, and prove one of its entries to somebody else."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edged.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json, say
+from edged.cli.reading import open_book
+from edged.errors import UnavailableError, UsageError
+from edged.evidence.entry import Entry, parse, reference
+from edged.evidence.proofs import format_proof
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    ledger = typer.Typer(help="Read the ledger, and prove its entries.")
+    ledger.command("show")(show)
+    ledger.command("prove")(prove)
+    app.add_typer(ledger, name="ledger")
+
+
+def show(
+    config: ConfigOption = DEFAULT_CONFIG,
+    kind: Annotated[str | None, typer.Option("--type", help="Only entries of this type.")] = None,
+    last: Annotated[int | None, typer.Option(help="Only this many of the newest.", min=1)] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show entries, oldest first: a line each, or the entries themselves with --json, one a line."""
+    with open_book(config) as book:
+        size = book.ledger.size()
+        chosen = range(size) if kind is None else book.ledger.of_type(kind)
+        for seq in chosen if last is None else list(chosen)[-last:]:
+            data = book.ledger.entry_bytes(seq)
+            if as_json:
+                # The exact bytes that are signed: `sha256sum` of a line without its newline is its reference.
+                print(data.decode())  # noqa: T201
+            else:
+                say(_line(parse(data)))
+
+
+def prove(
+    entry: Annotated[str, typer.Argument(help="Number of the entry (seq), or its reference in hex.")],
+    out: Annotated[Path, typer.Argument(help="Folder to write entry.json and entry.tlog-proof to.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """Write an entry and the proof that it lies in the signed ledger."""
+    with open_book(config) as book:
+        seq = int(entry) if entry.isascii() and entry.isdecimal() and len(entry) < 16 else book.ledger.seq_of(entry)  # noqa: PLR2004
+        if seq is None or seq >= book.ledger.size():
+            raise UsageError(f"The ledger has no entry {entry}.", hint="`edged ledger show` lists them.")
+        covering = book.ledger.checkpoint_covering(seq)
+        if covering is None:
+            raise UnavailableError(
+                f"Entry {seq} is not under a signed checkpoint yet.",
+                hint="A running station signs within seconds once central storage can be reached.",
+            )
+        size, checkpoint = covering
+        data = book.ledger.entry_bytes(seq)
+        proof = format_proof(seq, book.ledger.inclusion_proof(seq, size), checkpoint)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "entry.json").write_bytes(data)
+    (out / "entry.tlog-proof").write_bytes(proof)
+    if as_json:
+        print_json({"seq": seq, "reference": reference(data), "size": size, "folder": str(out)})
+        return
+    say(f"Entry {seq} ({reference(data)}) and its proof under the checkpoint of {size} entries are in {out}.")
+
+
+def _line(entry: Entry) -> str:
+    body = entry.body if isinstance(entry.body, dict) else getattr(entry.body, "plain", dict)()
+    told = {key: value for key, value in body.items() if key in _TOLD and value is not None}
+    time = f"{entry.time:%Y-%m-%d %H:%M:%S}Z"
+    return f"{entry.seq:>7}  {time}  {entry.type:<14} {json.dumps(told, ensure_ascii=False)[1:-1]}"
+
+
+_TOLD = (
+    *("docking", "bay", "segment", "path", "bytes", "files", "outcome", "remaining", "store", "verified", "method"),
+    *("case", "matter", "stage", "retain_until", "kind", "export", "subject", "origin", "items"),
+)

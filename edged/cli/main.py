@@ -1,0 +1,72 @@
+"""The command `edged`: puts the commands together, and turns an error into one sentence and an exit code."""
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Annotated, cast
+
+import typer
+
+from edged import __version__
+from edged.cli import bundle, check, init, ledger, run, status, verify
+from edged.cli.output import err
+from edged.errors import EdgedError, UsageError
+
+# Newer versions of typer bring their own click, older ones use the one that is installed: of the errors about the
+# command line only this one is public in both, and its base is what all the others share.
+_WrongUsage = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
+
+app = typer.Typer(
+    name="edged",
+    help="Takes footage off docked recorders, proves that it did, and lets anybody check it.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+for command in (init, run, status, check, bundle, verify, ledger):
+    command.register(app)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"edged {__version__}")  # noqa: T201
+        raise typer.Exit
+
+
+@app.callback()
+def _edged(
+    _: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit as the error catalogue says."""
+    sys.exit(_run(sys.argv[1:] if arguments is None else arguments))
+
+
+def _run(arguments: Sequence[str]) -> int:
+    try:
+        result = app(args=list(arguments) or ["--help"], standalone_mode=False)
+    except typer.Exit as exit_:
+        return exit_.exit_code
+    except _WrongUsage as error:
+        return _say(UsageError(error.format_message(), hint="See `edged --help`."), arguments)
+    except (KeyboardInterrupt, typer.Abort):
+        err("Interrupted; nothing is lost.")
+        return 130
+    except EdgedError as error:
+        return _say(error, arguments)
+    return result if isinstance(result, int) else 0
+
+
+def _say(error: EdgedError, arguments: Sequence[str]) -> int:
+    if "--json" in arguments:
+        plain = {"message": error.message, "hint": error.hint, "exit_code": error.exit_code, "retry": error.retry}
+        print(json.dumps({"error": plain}, ensure_ascii=False))  # noqa: T201
+    err(f"edged: {error.message}")
+    if error.hint:
+        err(f"       {error.hint}")
+    return error.exit_code

@@ -1,0 +1,46 @@
+"""What commands print: for people by default, one JSON value with `--json`."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+ConfigOption = Annotated[
+    Path,
+    typer.Option("--config", envvar="EDGED_CONFIG", help="Folder of the station's configuration."),
+]
+DEFAULT_CONFIG = Path("/etc/edged")
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def console() -> Console:
+    """Give the terminal to print on; colours and widths only where it is one."""
+    return Console(highlight=False, soft_wrap=True)
+
+
+def say(text: str = "") -> None:
+    """Print a line for a person; text of others is printed as it is, never as markup."""
+    console().print(text, markup=False)
+
+
+def err(text: str) -> None:
+    """Print a line about an error."""
+    print(text, file=sys.stderr)  # noqa: T201
+
+
+def print_json(value: Any) -> None:  # noqa: ANN401 - JSON
+    """Print one JSON value."""
+    print(json.dumps(value, ensure_ascii=False, indent=2))  # noqa: T201
+
+
+def amount(size_bytes: int) -> str:
+    """Write an amount of bytes as people read it: `1.2 GB`, in powers of ten."""
+    size = float(size_bytes)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:  # noqa: PLR2004 - powers of ten
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"

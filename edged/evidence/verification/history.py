@@ -1,0 +1,172 @@
+"""The check `consistency`: everything here that speaks of a log speaks of one and the same history of it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+
+from edged.errors import MalformedError
+from edged.evidence import bodies
+from edged.evidence.certificates import fingerprint
+from edged.evidence.entry import Entry
+from edged.evidence.ids import split_origin
+from edged.evidence.merkle import verify_consistency
+from edged.evidence.note import parse_note, verify, vkey
+from edged.evidence.text import to_base64
+from edged.evidence.verification.layout import LogId
+from edged.evidence.verification.logs import Head, Log
+from edged.evidence.verification.report import Check, failed, not_established, together, verified
+from edged.evidence.verification.sealed import Sealed
+
+
+def check_consistency(logs: Mapping[LogId, Log], sealed: Sequence[Sealed]) -> Check:
+    """Compare checkpoints, proofs and what entries say of their log with each other."""
+    objections: list[Check] = []
+    for log, here in logs.items():
+        entries = [each.entry for each in sealed if each.entry and (each.entry.station, each.entry.epoch) == log]
+        objections += here.objections
+        for size, head in here.heads.items():
+            objections += _of_head(log, size, head, here)
+        objections += _of_joints(here)
+        objections += _of_genesis(here, entries)
+        objections += _of_close(here, entries)
+    objections += _of_proofs(logs, sealed)
+    objections += _of_statements(logs, sealed)
+    return together(
+        objections,
+        verified(
+            f"The checkpoints of {len(logs)} log(s) agree with each other and with the entries.",
+            f"{len(logs)} 个日志的检查点彼此一致，且与条目一致。",
+        ),
+    )
+
+
+def _of_head(log: LogId, size: int, head: Head, here: Log) -> Iterator[Check]:
+    """Check a checkpoint against its place, its key and its cosigned form."""
+    checkpoint, where = head.checkpoint, f"logs/{here.name}/{size}/checkpoint"
+    try:
+        agrees = split_origin(checkpoint.origin)[1:] == log and checkpoint.size == size
+        signed = here.key is None or verify(head.note, here.key.named(checkpoint.origin))
+    except MalformedError:
+        agrees = signed = False
+    if not agrees:
+        yield failed(f"{where} is of another log or size than its place says.", f"{where} 的日志或大小与其位置不符。")
+    if not signed or len(head.note.signatures) != 1:
+        yield failed(
+            f"{where} does not carry exactly the signature of the log's key.", f"{where} 未恰好带有该日志密钥的签名。"
+        )
+    if head.cosigned is not None and not _extends(head.cosigned, head):
+        yield failed(
+            f"{where}.cosigned is not that checkpoint and witness lines.", f"{where}.cosigned 不是该检查点加见证签名。"
+        )
+
+
+def _extends(cosigned: bytes, head: Head) -> bool:
+    try:
+        more = parse_note(cosigned).signatures[1:]
+    except MalformedError:
+        return False
+    return cosigned.startswith(head.data) and bool(more) and all(each.name != head.checkpoint.origin for each in more)
+
+
+def _of_joints(here: Log) -> Iterator[Check]:
+    """Check that each checkpoint extends the next smaller one."""
+    for smaller, larger in pairwise(here.heads):
+        old, new = here.heads[smaller], here.heads[larger]
+        joint = here.joints.get(larger)
+        if joint is None:
+            yield not_established(
+                f"Nothing joins the checkpoints of {here.name} at sizes {smaller} and {larger}.",
+                f"{here.name} 在大小 {smaller} 与 {larger} 处的检查点之间没有衔接证明。",
+            )
+        elif joint.checkpoint not in _forms(new) or not verify_consistency(
+            smaller, larger, joint.hashes, old.checkpoint.root, new.checkpoint.root
+        ):
+            yield failed(
+                f"The checkpoints of {here.name} at sizes {smaller} and {larger} are not proven to be of one history.",
+                f"{here.name} 在大小 {smaller} 与 {larger} 处的检查点未能证明属于同一历史。",
+            )
+    if len({head.checkpoint.origin for head in here.heads.values()}) > 1:
+        yield failed(f"Checkpoints of {here.name} name several origins.", f"{here.name} 的检查点载有多个来源名。")
+
+
+def _of_genesis(here: Log, entries: Sequence[Entry]) -> Iterator[Check]:
+    """Check that the log's first entry names its key and certificate."""
+    found = [(entry, entry.body) for entry in entries if isinstance(entry.body, bodies.Genesis)]
+    if not found:
+        yield not_established(f"The first entry of {here.name} is not here.", f"缺少 {here.name} 的首个条目。")
+    for entry, genesis in found:
+        if entry.seq:
+            yield failed(
+                f"{here.name} begins anew at entry {entry.seq}.", f"{here.name} 在第 {entry.seq} 号条目处重新开始。"
+            )
+        if here.key is None:
+            continue
+        agrees = (
+            here.origin() in (None, genesis.origin)
+            and genesis.public_key == vkey(genesis.origin, here.key.public)
+            and genesis.certificate_sha256 == fingerprint(here.key.certificates[0])
+        )
+        if not agrees:
+            yield failed(
+                f"The first entry of {here.name} names another origin, key or certificate than are here.",
+                f"{here.name} 的首个条目所载来源名、密钥或证书与此处不符。",
+            )
+
+
+def _of_close(here: Log, entries: Sequence[Entry]) -> Iterator[Check]:
+    """Check that nothing follows the entry that closed the log."""
+    closed = min((entry.seq for entry in entries if isinstance(entry.body, bodies.Close)), default=None)
+    if closed is None:
+        return
+    if any(entry.seq > closed for entry in entries) or any(size > closed + 1 for size in here.heads):
+        yield failed(
+            f"{here.name} was closed by entry {closed}, yet goes on.",
+            f"{here.name} 已由第 {closed} 号条目关闭，却仍有后续。",
+        )
+
+
+def _of_proofs(logs: Mapping[LogId, Log], sealed: Sequence[Sealed]) -> Iterator[Check]:
+    """Check that the checkpoint in each proof is, byte for byte, the one under `logs/`."""
+    for each in sealed:
+        if each.entry is None or each.ending is None:
+            continue
+        log = logs.get((each.entry.station, each.entry.epoch))
+        size = each.ending.checkpoint.size
+        head = None if log is None else log.heads.get(size)
+        if head is None:
+            yield not_established(
+                f"The checkpoint that the proof of {each.place} ends in is not under logs/.",
+                f"{each.place} 的证明所达检查点不在 logs/ 下。",
+            )
+        elif each.ending.data not in _forms(head):
+            yield failed(
+                f"The proof of {each.place} ends in another checkpoint than the one under logs/ at size {size}.",
+                f"{each.place} 的证明所达检查点与 logs/ 下大小 {size} 处的不同。",
+            )
+
+
+def _of_statements(logs: Mapping[LogId, Log], sealed: Sequence[Sealed]) -> Iterator[Check]:
+    """Check what entries say of sizes and roots against the checkpoints here."""
+    heads = {
+        (head.checkpoint.origin, size): head.checkpoint for log in logs.values() for size, head in log.heads.items()
+    }
+    for each in sealed:
+        body = None if each.entry is None else each.entry.body
+        said = body.previous if isinstance(body, bodies.Genesis) else body
+        if not isinstance(said, bodies.Anchor | bodies.Previous):
+            continue
+        head = heads.get((said.origin, said.size))
+        contradicted = head is not None and to_base64(head.root) != said.root
+        # The checkpoint that a new epoch cites was the last one of the epoch before.
+        outgrown = isinstance(said, bodies.Previous) and any(
+            origin == said.origin and size > said.size for origin, size in heads
+        )
+        if contradicted or outgrown:
+            yield failed(
+                f"{each.place} says of {said.origin} what its checkpoints here contradict.",
+                f"{each.place} 关于 {said.origin} 的记载与此处检查点矛盾。",
+            )
+
+
+def _forms(head: Head) -> set[bytes]:
+    """Give the bytes that a proof may end in."""
+    return {head.data} | ({head.cosigned} if head.cosigned is not None else set())

@@ -1,0 +1,60 @@
+"""Reading a bundle's files for verification: originals as streams, everything else up to a bound.
+
+Every byte that a check looks at is digested in the same reading, so that `bag` judges the very bytes that the
+other checks saw.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Executor
+
+from edged.errors import MalformedError
+from edged.evidence.digests import Digester, Digests, sha256_hex
+from edged.evidence.ids import Sha256
+from edged.evidence.verification.port import BundleFiles
+
+
+class Contents:
+    """What lies in the files of one bundle."""
+
+    def __init__(self, files: BundleFiles) -> None:
+        self._files = files
+        self._sha256: dict[str, Sha256] = {}
+
+    def small(self, path: str, most_bytes: int) -> bytes:
+        """Read a file whole; raises MalformedError if it is longer than any such file can be."""
+        blocks, length = [], 0
+        for block in self._files.open(path):
+            length += len(block)
+            if length > most_bytes:
+                raise MalformedError(f"the file is longer than {most_bytes} bytes")
+            blocks.append(block)
+        data = b"".join(blocks)
+        self._sha256[path] = sha256_hex(data)
+        return data
+
+    def stream(self, paths: Iterable[str], pool: Executor | None) -> Mapping[str, Digests]:
+        """Digest large files, whole and by chunks; `pool` makes several cores share the work."""
+        wanted = list(paths)
+        if pool is not None and len(wanted) > 1:
+            found = dict(zip(wanted, pool.map(self._digests, wanted), strict=True))
+        else:
+            found = {path: self._digests(path, pool) for path in wanted}
+        self._sha256.update({path: digests.sha256 for path, digests in found.items()})
+        return found
+
+    def sha256(self, path: str) -> Sha256:
+        """Give the digest of a file, reading it if nobody has."""
+        if path not in self._sha256:
+            digest = hashlib.sha256()
+            for block in self._files.open(path):
+                digest.update(block)
+            self._sha256[path] = Sha256(digest.hexdigest())
+        return self._sha256[path]
+
+    def _digests(self, path: str, helper: Executor | None = None) -> Digests:
+        # A helper from the pool that runs this very call could never answer: it is only for a file alone.
+        digester = Digester(helper=helper)
+        for block in self._files.open(path):
+            digester.update(block)
+        return digester.finish()

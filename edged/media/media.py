@@ -1,0 +1,133 @@
+"""What the station asks of this room: is everything there, what is this file, make a derivative of it.
+
+A derivative is decided by `plan`, run in the sandbox, and then looked at: ffmpeg's exit status is not believed, the
+file must also be what was planned when it is probed itself. The result is a new file in a folder of the
+caller's, which makes it durable or deletes it; whatever else happens (a reason, an error, a stop), no file is
+left.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import tempfile
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from edged.errors import FullError, StorageError, ToolError
+from edged.media.facts import MediaFacts, Unreadable
+from edged.media.plan import Kind, NoDerivative, Plan, plan
+from edged.media.probe import probe
+from edged.media.reading import PROBE_BOUNDS
+from edged.media.sandbox import Ended, Sandbox, regular_bytes
+
+_VERSION: Final = re.compile(rb"ffmpeg version ([0-9A-Za-z.+~:-]{1,60}) ")
+_NEEDED_ENCODERS: Final = ("libx264", "aac", "mjpeg")
+_INSTALL_HINT: Final = "install ffmpeg 5.1 or newer from the distribution"
+_FULL_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Derivative:
+    """A derivative that was made, and how."""
+
+    kind: Kind
+    file: Path
+    """A new file in the folder that was given: complete, not yet durable, ending in `.jpg`, `.mp4` or `.m4a`."""
+    tool: str
+    """Program and version: `ffmpeg 5.1.9-0+deb12u1`."""
+    arguments: tuple[str, ...]
+    """What the program was given, with the neutral paths of the sandbox."""
+
+
+class Media:
+    """Probing and derivatives; holds nothing but its sandbox, and may be used from any number of threads."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+
+    def check(self, stop: threading.Event) -> str:
+        """Give ffmpeg's name and version; raises ToolError saying what is missing before media work is begun."""
+        self._sandbox.check(stop)
+        for command in (("ffprobe", "-version"), ("ffmpeg", "-hide_banner", "-encoders")):
+            ended = self._sandbox.run(command, bounds=PROBE_BOUNDS, stop=stop)
+            if ended.code != 0:
+                raise ToolError(f"{command[0]} is installed but does not run", hint=_INSTALL_HINT)
+        missing = [name for name in _NEEDED_ENCODERS if f" {name} " not in ended.stdout.decode(errors="replace")]
+        if missing:
+            raise ToolError(f"ffmpeg is installed without {', '.join(missing)}", hint=_INSTALL_HINT)
+        return self._version(stop)
+
+    def probe(self, file: Path, stop: threading.Event) -> MediaFacts | Unreadable:
+        """Find out what a file is.
+
+        Raises UnreadableError if it is no regular file, StorageError if the disk fails, ToolError if ffprobe cannot
+        be run, StoppedError on a stop: then nothing is known about the content.
+        """
+        return probe(self._sandbox, file, stop)
+
+    def derive(
+        self, kind: Kind, source: Path, into: Path, facts: MediaFacts, stop: threading.Event
+    ) -> Derivative | NoDerivative:
+        """Make a derivative of `source` as a new file in the folder `into`, or say why there is none.
+
+        Raises as `probe` does, and FullError if the disk is full.
+        """
+        decision = plan(kind, facts, regular_bytes(source))
+        if isinstance(decision, NoDerivative):
+            return decision
+        tool = self._version(stop)
+        with contextlib.ExitStack() as undo:
+            file = _new_file(into, decision)
+            undo.callback(file.unlink, missing_ok=True)
+            ended = self._sandbox.run(
+                ("ffmpeg", *decision.arguments), bounds=decision.bounds, stop=stop, reads=source, writes=file
+            )
+            if ended.code != 0:
+                if shutil.disk_usage(into).free < _FULL_BYTES:
+                    raise FullError(f"the disk has no room for a {kind}", hint="make room: nothing is lost")
+                return NoDerivative(reason=_failure(ended, decision))
+            if not _is_as_planned(self.probe(file, stop), decision):
+                return NoDerivative(reason=f"the file holds too little that can be shown to make a {kind}")
+            undo.pop_all()
+        return Derivative(kind=kind, file=file, tool=tool, arguments=decision.arguments)
+
+    def _version(self, stop: threading.Event) -> str:
+        """Ask each time: the distribution may update ffmpeg while the station runs."""
+        ended = self._sandbox.run(("ffmpeg", "-version"), bounds=PROBE_BOUNDS, stop=stop)
+        match = _VERSION.match(ended.stdout)
+        if ended.code != 0 or match is None:
+            raise ToolError("ffmpeg does not say its version", hint=_INSTALL_HINT)
+        return f"ffmpeg {match[1].decode('ascii')}"
+
+
+def _new_file(into: Path, decision: Plan) -> Path:
+    try:
+        descriptor, name = tempfile.mkstemp(dir=into.absolute(), prefix=f".{decision.kind}-", suffix=decision.suffix)
+    except OSError as error:
+        raise StorageError(f"no file can be made in {into}: {error.strerror}") from error
+    os.close(descriptor)
+    return Path(name)
+
+
+def _failure(ended: Ended, decision: Plan) -> str:
+    kind = decision.kind
+    if ended.code is None:
+        return f"making the {kind} took longer than {decision.bounds.wall_seconds} seconds and was stopped"
+    if ended.killed_by(signal.SIGXFSZ):
+        return f"the {kind} grew larger than such a file can need and was given up"
+    if ended.killed_by(signal.SIGKILL):
+        return f"making the {kind} asked for more time or memory than any recording needs and was stopped"
+    return f"ffmpeg could not decode enough of the file to make a {kind}"
+
+
+def _is_as_planned(made: MediaFacts | Unreadable, decision: Plan) -> bool:
+    if isinstance(made, Unreadable):
+        return False
+    if decision.kind == "poster":
+        return made.container == "jpeg" and made.picture is not None
+    has_picture = made.picture is not None
+    return made.container == "mp4" and has_picture == (decision.suffix == ".mp4") and bool(made.duration_ms)

@@ -1,0 +1,1 @@
+"""The copying pass and the re-read past the page cache."""

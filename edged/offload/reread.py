@@ -1,0 +1,128 @@
+"""Reading a vault file past the page cache: what a copy's proof rests on (INV-1).
+
+A digest computed from the page cache proves what is in memory, not what is on the disk. So either the file is
+read with O_DIRECT on a file system of a disk, or its pages are dropped and shown by mincore(2) not to be resident
+before it is read. Where neither means anything (a file system in memory, over the network, or in user space)
+there is no proof, and so no clearance.
+"""
+
+import ctypes
+import mmap
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+from edged.errors import StoppedError, StorageError
+from edged.evidence.digests import CHUNK_BYTES, Digester, Digests
+
+ON_DISK = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "vfat", "exfat", "ntfs3", "overlay"})
+"""File systems whose O_DIRECT reads come from a disk. `overlay` hands O_DIRECT down to the layer below, and
+refuses it where that layer does."""
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.mincore.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reread:
+    """What a file gave when it was read past the page cache."""
+
+    digests: Digests
+    method: str
+    """`o_direct on FS`, or `dropped and not resident on FS`."""
+
+
+class NoProofError(StorageError):
+    """Reading a file here proves nothing about a disk."""
+
+    retry = False
+
+
+def reread(path: Path, *, stop: Event) -> Reread:
+    """Read a file past the page cache and digest it.
+
+    Raises NoProofError where that means nothing, StorageError when it cannot be read, StoppedError on shutdown.
+    """
+    system = file_system(path)
+    if system not in ON_DISK:
+        raise NoProofError(
+            f"{path} lies on {system}, where reading a file back proves nothing about a disk; recorders are not wiped.",
+            hint="Put the vault on a local disk with ext4, xfs or btrfs.",
+        )
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_DIRECT)
+        method = f"o_direct on {system}"
+    except OSError:
+        fd = _open_dropped(path)
+        method = f"dropped and not resident on {system}"
+    try:
+        digester = Digester()
+        for block in _blocks(fd, path):
+            if stop.is_set():
+                raise StoppedError("A re-read was stopped.")
+            digester.update(block)
+        return Reread(digests=digester.finish(), method=method)
+    finally:
+        os.close(fd)
+
+
+def file_system(path: Path) -> str:
+    """Give the type of the file system that holds a path, as the kernel lists it in mountinfo."""
+    device = path.stat().st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    best, best_length = "unknown", -1
+    resolved = path.resolve()
+    for line in Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines():
+        left, _, right = line.partition(" - ")
+        fields = left.split()
+        mounted = Path(fields[4].encode().decode("unicode_escape"))
+        # btrfs gives files another device number than its mount, so the longest mount point counts too.
+        matches = fields[2] == number or resolved.is_relative_to(mounted)
+        if matches and resolved.is_relative_to(mounted) and len(mounted.parts) > best_length:
+            best, best_length = right.split()[0], len(mounted.parts)
+    return best
+
+
+def _open_dropped(path: Path) -> int:
+    """Open a file after dropping its pages; raises NoProofError if any of them stays resident."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read: {error.strerror}.") from error
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    if resident_pages(fd):
+        os.close(fd)
+        raise NoProofError(f"The pages of {path} cannot be dropped from memory; recorders are not wiped.")
+    return fd
+
+
+def resident_pages(fd: int) -> int:
+    """Count the pages of an open file that are in the page cache, by mincore(2)."""
+    size = os.fstat(fd).st_size
+    if size == 0:
+        return 0
+    pages = -(-size // mmap.PAGESIZE)
+    states = ctypes.create_string_buffer(pages)
+    with mmap.mmap(fd, size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE) as mapped:
+        address = ctypes.addressof(ctypes.c_char.from_buffer(mapped))
+        if _libc.mincore(address, size, states) != 0:
+            raise StorageError(f"mincore failed: {os.strerror(ctypes.get_errno())}.")
+    return sum(state & 1 for state in states.raw)
+
+
+def _blocks(fd: int, path: Path) -> Iterator[memoryview]:
+    # An anonymous mapping is page-aligned, as O_DIRECT asks.
+    with mmap.mmap(-1, CHUNK_BYTES) as buffer, memoryview(buffer) as view:
+        offset = 0
+        while True:
+            try:
+                got = os.preadv(fd, [view], offset)
+            except OSError as error:
+                raise StorageError(f"{path} cannot be read back: {error.strerror}.") from error
+            if got == 0:
+                return
+            with view[:got] as block:
+                yield block
+            offset += got

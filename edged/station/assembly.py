@@ -1,0 +1,159 @@
+"""Builds the parts of a station from its configuration: the one place that knows every room.
+
+Order: configuration whole and right; the state folder locked against a second daemon; key; book; vault; store.
+Nothing is written before all of it is known to be usable.
+"""
+
+import fcntl
+import os
+import threading
+from datetime import timedelta
+from pathlib import Path
+
+from edged import keys
+from edged.bays.profiles import load_profiles
+from edged.bays.register import load_register
+from edged.book import Book
+from edged.cases.disk import DiskFeed
+from edged.cases.folder import FeedFolder
+from edged.clock import Clock
+from edged.config import Credentials, StationConfig, StorePart, read_station, read_toml
+from edged.errors import ConfigError, InUseError
+from edged.evidence import canonical
+from edged.evidence.digests import sha256_hex
+from edged.evidence.ids import Sha256, StationId, StoreId
+from edged.media.media import Media
+from edged.media.sandbox import Sandbox
+from edged.rules.matters import Catalogue, Matters, catalogue
+from edged.rules.retention import Retention
+from edged.station.files import KEYS, LOCK
+from edged.station.jobs.classify import ClassifyJob, FeedJob
+from edged.station.jobs.derive import DeriveJob
+from edged.station.jobs.publish import PublishJob
+from edged.station.jobs.replicate import ReplicateJob
+from edged.station.jobs.reread import RereadJob
+from edged.station.live import Live
+from edged.station.parts import Parts
+from edged.station.worker import Job, Pulse
+from edged.stores.port import Store
+from edged.stores.s3 import S3Settings, S3Store
+from edged.vault.disk import Disk
+from edged.vault.vault import Vault
+
+
+class StateLock:
+    """Holds a state folder for one daemon; the kernel lets go of it when the process ends, however it ends."""
+
+    def __init__(self, state: Path) -> None:
+        """Take the lock; raises InUseError if another process has it, ConfigError if there is no such folder."""
+        try:
+            self._fd = os.open(state / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise ConfigError(
+                f"The state folder {state} cannot be used: {error.strerror}.",
+                hint="Make the station with `edged init`, and run it as the user that owns the folder.",
+            ) from error
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._fd)
+            raise InUseError(
+                f"Another edged is running on {state}.", hint="Only one daemon may write a ledger; stop the other."
+            ) from error
+
+    def release(self) -> None:
+        """Let go."""
+        os.close(self._fd)
+
+
+def build(config_folder: Path, clock: Clock, *, disk: Disk | None = None) -> Parts:
+    """Build everything a running station is made of; raises EdgedError with what to do.
+
+    The caller holds the `StateLock`.
+    """
+    config = read_station(config_folder)
+    rules = read_catalogue(config_folder)
+    profiles = load_profiles(config_folder / "recorders")
+    key = keys.load(config.paths.state / KEYS)
+    book = Book(config.paths.state, station=StationId(config.station.id), clock=clock)
+    disk = disk or Disk()
+    pulse = Pulse()
+    book.ledger.on_append(pulse.beat)
+    vault = Vault(config.paths.vault, disk, reserve_bytes=config.paths.reserve_mib << 20)
+    vault.clear_incoming()
+    parts = Parts(
+        config=config,
+        config_folder=config_folder,
+        clock=clock,
+        disk=disk,
+        book=book,
+        vault=vault,
+        key=key,
+        store=None if config.store is None else open_store(config.store),
+        media=Media(Sandbox(clock)),
+        profiles=profiles,
+        catalogue=rules,
+        policy=policy_digest(config_folder),
+        live=Live(clock),
+        pulse=pulse,
+        stop=threading.Event(),
+    )
+    parts.register()
+    return parts
+
+
+def build_jobs(parts: Parts) -> list[Job]:
+    """Give the kinds of background work this station does."""
+    config = parts.config
+    classify = ClassifyJob(parts)
+    feed = FeedFolder(DiskFeed(config.cases.folder), parts.zone)
+    jobs: list[Job] = [RereadJob(parts), classify, FeedJob(parts, feed, on_cases=classify.reconsider)]
+    jobs += [DeriveJob(parts, kind) for kind in config.media.derivatives]
+    if parts.store is not None and config.store is not None:
+        horizon = timedelta(days=config.store.lock_horizon_days)
+        jobs.append(ReplicateJob(parts, parts.store, at_once=config.store.uploads_at_once, horizon=horizon))
+        jobs.append(PublishJob(parts, parts.store))
+    return jobs
+
+
+def open_store(part: StorePart) -> Store:
+    """Give the central store that the configuration names; nothing is asked of it yet."""
+    credentials = read_toml(part.credentials, Credentials)
+    settings = S3Settings(
+        id=StoreId(part.id),
+        endpoint=part.endpoint,
+        region=part.region,
+        bucket=part.bucket,
+        access_key=credentials.access_key,
+        secret_key=credentials.secret_key,
+        ca_bundle=part.ca_bundle,
+    )
+    return S3Store(settings)
+
+
+def read_catalogue(folder: Path) -> Catalogue:
+    """Read matters and retention rules together; raises ConfigError if they contradict each other."""
+    matters = read_toml(folder / "matters.toml", Matters)
+    retention = read_toml(folder / "retention.toml", Retention)
+    try:
+        return catalogue(matters, retention)
+    except ValueError as error:
+        raise ConfigError(
+            f"{folder / 'matters.toml'} and retention.toml do not fit together: {error}",
+            hint="Nothing was changed. Correct the files and try again.",
+        ) from error
+
+
+def policy_digest(folder: Path) -> Sha256:
+    """Give the digest that classifications cite: of the JCS object of both files' digests."""
+    files = {name: sha256_hex((folder / name).read_bytes()) for name in ("matters.toml", "retention.toml")}
+    return sha256_hex(canonical.encode(files))
+
+
+def check_configuration(folder: Path) -> StationConfig:
+    """Read every configuration file as the daemon would; raises ConfigError."""
+    config = read_station(folder)
+    read_catalogue(folder)
+    profiles = load_profiles(folder / "recorders")
+    load_register(folder / "register.toml", profiles)
+    return config

@@ -1,0 +1,139 @@
+"""`edged run`: starts the parts, gives each arriving recorder a thread, and stops everything in order.
+
+Shutdown order: no new arrivals; every wait ended; each worker at the end of its step; the book closed. A kill at
+any instruction instead is safe too (INV-10): what is due is derived from the book at the next start.
+"""
+
+import logging
+import threading
+
+from edged.bays.source import DirectorySource, Docked
+from edged.errors import EdgedError
+from edged.station.assembly import build_jobs
+from edged.station.docking import Intake
+from edged.station.parts import Parts
+from edged.station.releasing import end_interrupted, settle_wipes
+from edged.station.worker import Pauses, Worker, guarded
+
+_log = logging.getLogger(__name__)
+
+_ABSENT_SECONDS = 10.0
+"""How long after the start a recorder with an open docking may take to show up again."""
+_JOIN_SECONDS = 20.0
+
+
+class Bay(threading.Thread):
+    """One recorder in one bay, from arrival to departure."""
+
+    def __init__(self, parts: Parts, source: DirectorySource, docked: Docked, turns: threading.Semaphore) -> None:
+        super().__init__(name=f"bay {docked.bay}", daemon=True)
+        self.gone = threading.Event()
+        self._parts = parts
+        self._docked = docked
+        self._turns = turns
+        self._intake = Intake(parts, source, docked, self.gone)
+
+    def run(self) -> None:
+        """Take the recorder in, trying again for as long as it is there."""
+        bay, live, pauses = self._docked.bay, self._parts.live, Pauses()
+        live.set_bay(bay, "waiting", text="Waiting for its turn.")
+        with self._turns:
+            while not self.gone.is_set():
+                wait = guarded(self._step, source=f"bay {bay}", live=live, pauses=pauses)
+                if not pauses.failures or self.gone.wait(wait):
+                    break
+                live.set_bay(bay, "waiting", text="Something went wrong; it is tried again by itself.")
+        if self.gone.is_set():
+            live.clear_bay(bay)
+            live.calm(f"bay {bay}")
+
+    def _step(self) -> float:
+        if not self.gone.is_set():
+            self._intake.run()
+        return 0.0
+
+
+class Daemon:
+    """A running station."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        config = parts.config
+        self._turns = threading.Semaphore(config.bays.at_once)
+        self._bays: dict[str, Bay] = {}
+        self._lock = threading.Lock()
+        self._source = DirectorySource(
+            config.bays.folder,
+            config.bays.settle_seconds,
+            self._arrived,
+            self._departed,
+            clock=parts.clock,
+        )
+        self._workers = [Worker(job, live=parts.live, pulse=parts.pulse, stop=parts.stop) for job in build_jobs(parts)]
+
+    def start(self) -> None:
+        """Start every worker and the bays; raises EdgedError if the bays cannot be watched."""
+        self._check_tools()
+        self._source.start()
+        for worker in self._workers:
+            worker.start()
+        threading.Thread(target=self._end_absent, name="absent", daemon=True).start()
+        _log.info("station %s is running", self._parts.config.station.id)
+
+    def stop(self) -> None:
+        """Stop everything; what was under way is taken up at the next start."""
+        _log.info("station %s is stopping", self._parts.config.station.id)
+        self._parts.stop.set()
+        self._source.stop()
+        with self._lock:
+            bays = list(self._bays.values())
+        for bay in bays:
+            bay.gone.set()
+        self._parts.pulse.beat()
+        for thread in [*bays, *self._workers]:
+            thread.join(_JOIN_SECONDS)
+        if self._parts.store is not None:
+            self._parts.store.close()
+        self._parts.book.close()
+        _log.info("stopped")
+
+    def _arrived(self, docked: Docked) -> None:
+        bay = Bay(self._parts, self._source, docked, self._turns)
+        with self._lock:
+            self._bays[docked.bay] = bay
+        _log.info("bay %s: a recorder arrived", docked.bay)
+        bay.start()
+
+    def _departed(self, docked: Docked) -> None:
+        with self._lock:
+            bay = self._bays.pop(docked.bay, None)
+        _log.info("bay %s: the recorder left", docked.bay)
+        if bay is not None:
+            bay.gone.set()
+            self._parts.pulse.beat()
+            bay.join()
+            self._parts.live.clear_bay(docked.bay)
+
+    def _end_absent(self) -> None:
+        """End the dockings that were open when the station stopped and whose recorders are not there any more."""
+        if self._parts.stop.wait(_ABSENT_SECONDS + self._parts.config.bays.settle_seconds):
+            return
+        for docking in self._parts.book.facts.open_dockings():
+            with self._lock:
+                present = docking.bay in self._bays
+            if not present:
+                settle_wipes(self._parts, docking, None)
+                end_interrupted(self._parts, docking)
+
+    def _check_tools(self) -> None:
+        """Say at the start what will be missing later; nothing of it keeps the station from taking footage in."""
+        live = self._parts.live
+        try:
+            self._parts.media.check(self._parts.stop)
+        except EdgedError as error:
+            live.alarm("media", f"{error.message}; footage is taken in, but not probed or made watchable", error.hint)
+            _log.warning("media: %s %s", error.message, error.hint)
+        if self._parts.store is None:
+            text = "No central storage is configured: nothing is signed, and no recorder is erased."
+            live.alarm("store", text, "Fill in [store] in station.toml.")
+            _log.warning("store: %s", text)

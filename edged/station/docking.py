@@ -1,0 +1,220 @@
+"""One docking, from the arrival of a recorder to its release: the way of its files.
+
+    recognise ─▶ inventory ─▶ `docking` ─▶ for each file: copy, seal ─▶ wait for the proofs ─▶ `clearance`
+    ─▶ erase each cleared file, `wipe` ─▶ `undocking`
+
+Important files come first, then the oldest. Everything else that happens to a sealed segment (re-read, upload,
+classification, derivatives) is done by the jobs while this goes on, and never waits for it or makes it wait. A
+docking that was cut short by a crash is continued if the same card is found with the same files; otherwise it is
+ended as interrupted, and what was cleared but not confirmed as erased is looked up.
+"""
+
+import logging
+import threading
+from datetime import UTC
+
+from edged.bays import claims, inventory, wipe
+from edged.bays.recognise import Recognised, recognise
+from edged.bays.source import Docked, Source
+from edged.book.facts import DockingRow
+from edged.clock import random_hex
+from edged.errors import LedgerError, RecorderError, RefusedRecorderError, StoppedError
+from edged.evidence import bodies
+from edged.evidence.canonical import decode
+from edged.evidence.digests import sha256_hex
+from edged.evidence.ids import DockingId, to_id
+from edged.station.live import Phase
+from edged.station.parts import Parts
+from edged.station.releasing import Release, end_interrupted, settle_wipes
+from edged.station.sealing import Sealer
+
+_log = logging.getLogger(__name__)
+
+
+class Intake:
+    """Takes one docked recorder through its docking.
+
+    `run` may be called again after it failed: it takes up what the book says is done.
+    """
+
+    def __init__(self, parts: Parts, source: Source, docked: Docked, gone: threading.Event) -> None:
+        """`gone` is set when the recorder leaves, or the station stops."""
+        self._parts = parts
+        self._source = source
+        self._docked = docked
+        self._gone = gone
+
+    def run(self) -> None:
+        """Run the docking to its end; a refusal is reported and is an end too.
+
+        Raises EdgedError for what may pass (full vault, a card that cannot be read now), StoppedError.
+        """
+        parts, bay = self._parts, self._docked.bay
+        self._show("listing", text="Reading what is on the recorder.")
+        try:
+            found = inventory.take_inventory(self._docked.root, self._gone)
+            recognised = recognise(self._docked, found.items, parts.profiles, parts.register())
+            recorder = recognised.recorder.id
+            parts.claims.take(recorder, bay)
+        except RefusedRecorderError as error:
+            self._refuse(error)
+            return
+        try:
+            self._dock(recognised, found)
+        finally:
+            parts.claims.give_back(recorder, bay)
+
+    def _dock(self, recognised: Recognised, found: inventory.Inventory) -> None:
+        docking = self._continued(recognised, found) or self._begin(recognised, found)
+        self._show("copying", recorder=docking.recorder, officer=docking.officer, docking=docking.docking)
+        try:
+            left = self._take(docking, recognised, found)
+            release = Release(self._parts, self._source, self._docked, docking, recognised.profile, self._gone)
+            end = release.run(unsealed=left)
+        except (RecorderError, StoppedError):
+            # A daemon that stops leaves the docking open, to be continued; a recorder that leaves ends it.
+            if self._parts.stop.is_set() or not self._gone.is_set():
+                raise
+            settle_wipes(self._parts, docking, None)
+            end_interrupted(self._parts, docking)
+            return
+        self._parts.book.ledger.append(end)
+        if end.outcome == "cleared":
+            self._show("done", text="Empty. The recorder can be taken out.")
+        else:
+            self._show("kept", text=f"The recorder can be taken out. {end.remaining} files were left on it.")
+
+    def _continued(self, recognised: Recognised, found: inventory.Inventory) -> DockingRow | None:
+        """Find this recorder's open docking, if its card still holds what it held, less what was erased.
+
+        An open docking that cannot be continued is ended here.
+        """
+        parts = self._parts
+        last = parts.book.facts.last_docking(recognised.recorder.id)
+        if last is None or last.outcome is not None:
+            return None
+        cleared = parts.book.facts.clearances(last.docking)
+        expected = {
+            (item["path"], item["bytes"], item["modified"])
+            for item in _files(parts.book.registers.document(last.inventory_sha256))
+            if item["path"] not in cleared or wipe.look_up(self._docked.root, str(item["path"])) != "gone"
+        }
+        if last.bay == self._docked.bay and expected == {(f.path, f.size_bytes, f.modified) for f in found.files}:
+            settle_wipes(parts, last, self._docked)
+            _log.info("docking %s of %s is continued", last.docking, last.recorder)
+            return last
+        settle_wipes(parts, last, self._docked if last.bay == self._docked.bay else None)
+        end_interrupted(parts, last)
+        return None
+
+    def _begin(self, recognised: Recognised, found: inventory.Inventory) -> DockingRow:
+        parts, recorder = self._parts, recognised.recorder
+        docking = DockingId(f"dk-{parts.clock.now():%Y%m%d}-{random_hex(8)}")
+        document = found.document(docking, self._docked.filesystem)
+        body = bodies.Docking(
+            docking=docking,
+            bay=self._docked.bay,
+            recorder=bodies.RecorderInfo(
+                id=recorder.id, vendor=recognised.vendor, model=recognised.model, serial=recorder.serial, known=True
+            ),
+            officer=recognised.officer,
+            inventory_sha256=sha256_hex(document),
+            files=len(found.files),
+            bytes=found.total_bytes,
+            clock_offset_ms=None,
+            clock_uncertainty_ms=None,
+            clock_set=False,
+            missing=self._missing(recorder.id, found),
+        )
+        odd = [_odd(docking, item) for item in found.items if item.kind == "other"]
+        odd += [_trouble(docking, trouble) for trouble in found.troubles]
+        parts.book.ledger.append(body, *odd, documents=[document])
+        row = parts.book.facts.docking(docking)
+        if row is None:
+            raise LedgerError(f"The book does not know docking {docking}, which was just written.")
+        return row
+
+    def _missing(self, recorder: str, found: inventory.Inventory) -> int:
+        """Count the files of the last inventory that are gone without a wipe of ours (EVIDENCE.md, `docking`)."""
+        book = self._parts.book
+        last = book.facts.last_docking(recorder)
+        if last is None:
+            return 0
+        # A wipe whose outcome is unknown may have erased its file, so that one is not missed.
+        wiped = {path for path, each in book.facts.clearances(last.docking).items() if each.outcome != "present"}
+        listed = {str(item["path"]) for item in _files(book.registers.document(last.inventory_sha256))}
+        return len(listed - wiped - {item.path for item in found.files})
+
+    def _take(self, docking: DockingRow, recognised: Recognised, found: inventory.Inventory) -> int:
+        """Seal or sight every file that this docking has not accounted for yet; gives how many could not be."""
+        parts = self._parts
+        zone = recognised.zone or parts.config.station.zone
+        claimed = claims.describe(found.items, recognised.profile, zone)
+        accounted = parts.book.facts.found(docking.docking)
+        todo = [item for item in found.files if item.path not in accounted]
+        todo.sort(key=lambda item: _turn(claimed[item.path]))
+        self._show(
+            "copying",
+            text="Do not take the recorder out.",
+            files=docking.files,
+            bytes=docking.bytes,
+            files_done=len(accounted),
+            bytes_done=docking.bytes - sum(item.size_bytes or 0 for item in todo),
+        )
+        with Sealer(parts, self._docked, docking, self._gone) as sealer:
+            taken = [sealer.take(item, claimed[item.path]) for item in todo]
+        return taken.count(False)
+
+    def _refuse(self, error: RefusedRecorderError) -> None:
+        """Report a recorder that is not taken in; nothing on it is touched."""
+        self._parts.book.ledger.append(
+            bodies.Anomaly(
+                kind="recorder-refused",
+                docking=None,
+                subject=bodies.Subject(kind="recorder", id=to_id(self._docked.hint)),
+                detail={"bay": self._docked.bay, "why": error.message},
+            )
+        )
+        _log.warning("%s %s", error.message, error.hint)
+        self._show("refused", text=f"{error.message} {error.hint}".strip())
+
+    def _show(self, phase: Phase, **changes: object) -> None:
+        self._parts.live.set_bay(self._docked.bay, phase, **changes)
+
+
+def _turn(claim: claims.FileClaims) -> tuple[bool, bool, bool, str]:
+    """Order of copying: side files after what they belong to; important first; then oldest first by their names."""
+    moment = claim.started or claim.ended
+    return (
+        claim.side_of is not None,
+        not claim.important,
+        claim.started is None,
+        moment.astimezone(UTC).isoformat() if moment else "",
+    )
+
+
+def _files(document: bytes) -> list[dict[str, object]]:
+    """Give the files of an inventory document."""
+    plain = decode(document)
+    items = plain.get("items") if isinstance(plain, dict) else None
+    if not isinstance(items, list):
+        return []
+    return [dict(item) for item in items if isinstance(item, dict) and item["kind"] == "file"]
+
+
+def _odd(docking: DockingId, item: inventory.Item) -> bodies.Anomaly:
+    return bodies.Anomaly(
+        kind="not-a-file",
+        docking=docking,
+        subject=bodies.Subject(kind="docking", id=docking),
+        detail={"path": item.path},
+    )
+
+
+def _trouble(docking: DockingId, trouble: inventory.Trouble) -> bodies.Anomaly:
+    return bodies.Anomaly(
+        kind="not-listed",
+        docking=docking,
+        subject=bodies.Subject(kind="docking", id=docking),
+        detail={"path": trouble.path, "what": trouble.what},
+    )

@@ -1,0 +1,136 @@
+"""Takes in the case feed, and ties sealed segments to cases by it."""
+
+import json
+import logging
+import threading
+from collections.abc import Callable
+
+from pydantic import JsonValue
+
+from edged.book.facts import ClassificationRow, SegmentRow
+from edged.book.registers import CaseRow
+from edged.cases.feed import FeedFile
+from edged.cases.folder import FeedFolder
+from edged.clock import from_rfc3339
+from edged.evidence.bodies import Anomaly, Subject
+from edged.evidence.entry import parse
+from edged.rules.cases import CaseRecord, SegmentClaims
+from edged.rules.classification import ClassificationFact, Contradiction, Decision, classify, supersede
+from edged.station.parts import Parts
+from edged.station.worker import IDLE_SECONDS
+
+_log = logging.getLogger(__name__)
+
+_BATCH = 64
+
+
+class FeedJob:
+    """Takes case files that rest in the feed's folder into the register of cases."""
+
+    name = "case feed"
+    idle_seconds = 2.0
+
+    def __init__(self, parts: Parts, feed: FeedFolder, *, on_cases: Callable[[], None]) -> None:
+        self._parts = parts
+        self._feed = feed
+        self._on_cases = on_cases
+
+    def step(self, stop: threading.Event) -> bool:
+        """Take in what rests; raises UnavailableError if the folder cannot be read."""
+        if not stop.is_set() and self._feed.take(self._parts.clock.monotonic(), self._take_in):
+            self._on_cases()
+        return False
+
+    def _take_in(self, file: FeedFile) -> None:
+        rows = [
+            CaseRow(case=record.case, record=json.dumps(record.plain(), sort_keys=True), source=file.sha256)
+            for record in file.cases
+        ]
+        self._parts.book.registers.add_cases(rows)
+        _log.info("case feed: %s told %d records", file.name, len(rows))
+        if file.problems:
+            text = f"{file.problems[0]} ({len(file.problems)} such sentences.)"
+            self._parts.live.alarm("case file", text, "They lie beside the file in the feed's folder.")
+        else:
+            self._parts.live.calm("case file")
+
+
+class ClassifyJob:
+    """Classifies each segment once it is sealed, and what has no case or term again when the feed brings cases."""
+
+    name = "classify"
+    idle_seconds = IDLE_SECONDS
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._reconsidered: int | None = 0
+        """Position up to which unsettled segments were looked at with the cases known now; None: all were."""
+
+    def reconsider(self) -> None:
+        """Look again at what has no case or term: there are new cases."""
+        self._reconsidered = 0
+        self._parts.pulse.beat()
+
+    def step(self, stop: threading.Event) -> bool:
+        """Classify a batch."""
+        facts = self._parts.book.facts
+        fresh = facts.unclassified(most=_BATCH)
+        if fresh and not stop.is_set():
+            self._classify(fresh)
+            return True
+        after = self._reconsidered
+        if after is None:
+            return False
+        again = facts.unsettled(after=after, most=_BATCH)
+        if self._reconsidered == after:
+            self._reconsidered = again[-1].position if again else None
+        self._classify(again)
+        return bool(again)
+
+    def _classify(self, segments: list[SegmentRow]) -> None:
+        book = self._parts.book
+        records = [CaseRecord.from_plain(json.loads(text)) for text in book.registers.cases()]
+        for segment in segments:
+            decision = classify(self._claims(segment), records, self._parts.catalogue, self._parts.policy)
+            stands = book.facts.classification(segment.segment)
+            outcome = supersede(None if stands is None else _fact(stands), decision)
+            if isinstance(outcome, Decision):
+                book.ledger.append(outcome.body(None if stands is None else stands.ref))
+            elif isinstance(outcome, Contradiction):
+                self._report(outcome)
+
+    def _report(self, contradiction: Contradiction) -> None:
+        """Say once that the feed contradicts a classification in force, which stays."""
+        book, kind = self._parts.book, "classification-contradicted"
+        detail: dict[str, JsonValue] = {"stands": contradiction.stands, "keys": list(contradiction.keys)}
+        said = [parse(data).body for data in book.facts.anomalies_about(contradiction.segment, kind)]
+        if not any(isinstance(body, Anomaly) and body.detail == detail for body in said):
+            subject = Subject(kind="segment", id=contradiction.segment)
+            book.ledger.append(Anomaly(kind=kind, docking=None, subject=subject, detail=detail))
+
+    def _claims(self, segment: SegmentRow) -> SegmentClaims:
+        main = None if segment.side_of is None else self._parts.book.facts.segment(segment.side_of)
+        return SegmentClaims(
+            segment=segment.segment,
+            recorder=segment.recorder,
+            officer=segment.officer,
+            start=None if segment.started is None else from_rfc3339(segment.started),
+            end=None if segment.ended is None else from_rfc3339(segment.ended),
+            uncertainty_ms=segment.uncertainty_ms,
+            important=bool(segment.important),
+            sealed_on=from_rfc3339(segment.sealed).astimezone(self._parts.zone).date(),
+            main=None if main is None else self._claims(main),
+        )
+
+
+def _fact(row: ClassificationRow) -> ClassificationFact:
+    return ClassificationFact(
+        reference=row.ref,
+        case=row.case,
+        matter=row.matter,
+        stage=row.stage,
+        secrecy=row.secrecy,
+        publicity=row.publicity,
+        retain_until=row.retain_until,
+        basis=row.basis,
+    )

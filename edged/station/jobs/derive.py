@@ -1,0 +1,82 @@
+"""Makes posters and proxies of sealed segments, each with its `derivative` entry. Never in the way of anything else."""
+
+import threading
+from functools import partial
+from pathlib import Path
+
+from edged.book.facts import SegmentRow
+from edged.evidence.bodies import Derivative
+from edged.evidence.digests import Digester
+from edged.media.facts import Unreadable
+from edged.media.media import Derivative as Made
+from edged.media.plan import Kind, NoDerivative
+from edged.station.files import derivatives_folder
+from edged.station.parts import Parts
+from edged.station.worker import IDLE_SECONDS
+from edged.vault.durable import keep
+
+_BLOCK_BYTES = 1 << 20
+
+
+class DeriveJob:
+    """Makes one kind of derivative."""
+
+    idle_seconds = IDLE_SECONDS
+
+    def __init__(self, parts: Parts, kind: Kind) -> None:
+        self._parts = parts
+        self._kind = kind
+        self.name: str = kind
+
+    def step(self, stop: threading.Event) -> bool:
+        """Make the derivative of one segment; raises ToolError without ffmpeg or a sandbox."""
+        due = self._parts.book.facts.without_derivative(self._kind, most=1)
+        for segment in due:
+            self._derive(segment, stop)
+        return bool(due)
+
+    def _derive(self, segment: SegmentRow, stop: threading.Event) -> None:
+        parts = self._parts
+        original = parts.vault.original(parts.place_of(segment))
+        facts = parts.media.probe(original, stop)
+        if isinstance(facts, Unreadable):
+            self._settle(segment, facts.reason)
+            return
+        made = parts.media.derive(self._kind, original, self._scratch(), facts, stop)
+        if isinstance(made, NoDerivative):
+            self._settle(segment, made.reason)
+            return
+        self._keep(segment, made)
+
+    def _keep(self, segment: SegmentRow, made: Made) -> None:
+        parts = self._parts
+        try:
+            digester, size_bytes = Digester(), made.file.stat().st_size
+            with made.file.open("rb") as file:
+                blocks = list(iter(partial(file.read, _BLOCK_BYTES), b""))
+            for block in blocks:
+                digester.update(block)
+            folder = derivatives_folder(parts.config.paths.state, segment.segment)
+            target = folder / f"{self._kind}{made.file.suffix}"
+            keep(parts.disk, target, blocks, temporary=made.file.with_suffix(".part"))
+        finally:
+            made.file.unlink(missing_ok=True)
+        parts.book.ledger.append(
+            Derivative(
+                segment=segment.segment,
+                parent_sha256=segment.sha256,
+                kind=self._kind,
+                sha256=digester.finish().sha256,
+                bytes=size_bytes,
+                tool=made.tool,
+                arguments=list(made.arguments),
+            )
+        )
+
+    def _scratch(self) -> Path:
+        folder = self._parts.config.paths.state / "derivatives" / ".making"
+        self._parts.disk.make_folders(folder)
+        return folder
+
+    def _settle(self, segment: SegmentRow, reason: str) -> None:
+        self._parts.book.work.settle(segment.segment, f"derive {self._kind}", reason)

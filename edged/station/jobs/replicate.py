@@ -1,0 +1,98 @@
+"""Uploads sealed segments to central storage, verifies them there, and says so in `replica` entries.
+
+Beside each original lie its chunk list, its entry, and its derivatives (EVIDENCE.md, section 9).
+"""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, time, timedelta
+
+from edged.book.facts import DerivativeRow, SegmentRow
+from edged.clock import rfc3339
+from edged.errors import EdgedError, StoppedError
+from edged.evidence.bodies import Replica
+from edged.evidence.ids import SegmentId
+from edged.rules.retention import parse_until
+from edged.station.files import derivative_path
+from edged.station.parts import Parts
+from edged.station.worker import IDLE_SECONDS
+from edged.stores.port import Store, Upload
+from edged.vault.vault import CHUNKS_FILE
+
+
+class ReplicateJob:
+    """The second proof that clearance asks for (INV-1): a copy in central storage, checked by the store itself."""
+
+    name = "upload"
+    idle_seconds = IDLE_SECONDS
+
+    def __init__(self, parts: Parts, store: Store, *, at_once: int, horizon: timedelta) -> None:
+        self._parts = parts
+        self._store = store
+        self._horizon = horizon
+        self._pool = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="upload")
+        self._at_once = at_once
+
+    def step(self, stop: threading.Event) -> bool:
+        """Upload a few segments at once, and the derivatives that were made meanwhile.
+
+        One that fails holds up no other; the first error is raised when all of the batch are through.
+        """
+        facts = self._parts.book.facts
+        due = facts.without_replica(self._store.id, most=4 * self._at_once)
+        running = [self._pool.submit(self._replicate, segment, stop) for segment in due]
+        beside = [] if due else facts.derivatives_not_beside(self._store.id, most=16)
+        running += [self._pool.submit(self._put_derivative, *each) for each in beside]
+        errors = [error for each in running if (error := each.exception()) is not None]
+        for error in sorted(errors, key=lambda error: isinstance(error, StoppedError | EdgedError)):
+            raise error
+        return bool(running)
+
+    def _replicate(self, segment: SegmentRow, stop: threading.Event) -> None:
+        parts = self._parts
+        where = parts.place_of(segment)
+        sealed = parts.sealed_digests(segment)
+        until = self._locked_until(segment.segment)
+        upload = Upload(
+            key=where.key,
+            source=parts.vault.original(where),
+            part_digests=sealed.part_digests,
+            size_bytes=sealed.size_bytes,
+            locked_until=until,
+        )
+        stored = self._store.upload(upload, parts.book.work, stop)
+        self._store.put(f"{where.folder}/{CHUNKS_FILE}", sealed.chunk_list, until)
+        self._store.put(f"{where.folder}/entry.json", parts.book.ledger.bytes_at(segment.position), until)
+        parts.book.ledger.append(
+            Replica(
+                segment=segment.segment,
+                store=self._store.id,
+                key=stored.key,
+                version=stored.version,
+                checksum=stored.checksum,
+                checksum_type=stored.checksum_type,
+                verified=stored.verified,
+                method=stored.method,
+                locked_until=None if stored.locked_until is None else rfc3339(stored.locked_until),
+                lock_mode=stored.lock_mode,
+                stored=None,
+            )
+        )
+
+    def _put_derivative(self, segment: SegmentId, derivative: DerivativeRow) -> None:
+        parts = self._parts
+        row = parts.book.facts.segment(segment)
+        path = derivative_path(parts.config.paths.state, segment, derivative.kind)
+        if row is not None and path is not None:
+            key = f"{parts.place_of(row).folder}/derivatives/{path.name}"
+            self._store.put(key, path.read_bytes(), self._locked_until(segment))
+        parts.book.work.settle(segment, f"upload {derivative.kind}", "done")
+
+    def _locked_until(self, segment: SegmentId) -> datetime:
+        """Give the end of the object lock: the term's or the horizon, whichever is earlier (EVIDENCE.md, section 9)."""
+        horizon = self._parts.clock.now() + self._horizon
+        found = self._parts.book.facts.classification(segment)
+        until = parse_until(found.retain_until) if found else "undetermined"
+        if isinstance(until, str):
+            return horizon
+        return min(horizon, datetime.combine(until, time.max, UTC).replace(microsecond=0))

@@ -1,0 +1,106 @@
+"""What a running station is made of, handed to docking and jobs as one value."""
+
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from edged.bays.profiles import Profile
+from edged.bays.register import Register, load_register
+from edged.book import Book
+from edged.book.facts import SegmentRow
+from edged.clock import Clock
+from edged.config import StationConfig
+from edged.errors import ConfigError, RefusedRecorderError, StorageError
+from edged.evidence.digests import Digests, parse_chunk_list, sha256_hex
+from edged.evidence.ids import BayId, RecorderId, Sha256
+from edged.keys import StationKey
+from edged.media.media import Media
+from edged.rules.matters import Catalogue
+from edged.station.files import place_of
+from edged.station.live import Live
+from edged.station.worker import Pulse
+from edged.stores.port import Store
+from edged.vault.disk import Disk
+from edged.vault.vault import Place, Vault
+
+
+class Claims:
+    """Which recorder is taken in by which bay: two bays never write one recorder's chain."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._bays: dict[RecorderId, BayId] = {}
+
+    def take(self, recorder: RecorderId, bay: BayId) -> None:
+        """Claim a recorder for a bay; raises RefusedRecorderError if another bay has it."""
+        with self._lock:
+            if self._bays.setdefault(recorder, bay) != bay:
+                raise RefusedRecorderError(
+                    f"Recorder {recorder} is in another bay already; one of the two bears the wrong number.",
+                    hint="Look at both recorders by hand.",
+                )
+
+    def give_back(self, recorder: RecorderId, bay: BayId) -> None:
+        """Give up a claim."""
+        with self._lock:
+            if self._bays.get(recorder) == bay:
+                del self._bays[recorder]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """The parts of one station."""
+
+    config: StationConfig
+    config_folder: Path
+    clock: Clock
+    disk: Disk
+    book: Book
+    vault: Vault
+    key: StationKey
+    store: Store | None
+    media: Media
+    profiles: tuple[Profile, ...]
+    catalogue: Catalogue
+    policy: Sha256
+    """Digest of the configuration that classifies."""
+    live: Live
+    pulse: Pulse
+    stop: threading.Event
+    """Set once, when the station stops."""
+    claims: Claims = field(default_factory=Claims)
+    _registers: list[Register] = field(default_factory=list)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The station's time zone."""
+        return ZoneInfo(self.config.station.zone)
+
+    def register(self) -> Register:
+        """Read the register anew; a wrong one raises an alarm, and the last right one goes on."""
+        path = self.config_folder / "register.toml"
+        try:
+            register = load_register(path, self.profiles)
+        except ConfigError as error:
+            if not self._registers:
+                raise
+            self.live.alarm("register", error.message, error.hint)
+            return self._registers[-1]
+        self.live.calm("register")
+        self._registers[:] = [register]
+        return register
+
+    def place_of(self, segment: SegmentRow) -> Place:
+        """Give where a sealed segment lies, in the vault and in central storage."""
+        return place_of(self.book, segment)
+
+    def sealed_digests(self, segment: SegmentRow) -> Digests:
+        """Give the digests a segment was sealed with; the chunk list comes from the vault and must be the sealed one.
+
+        Raises StorageError if it is not.
+        """
+        listed = self.vault.chunk_list(self.place_of(segment))
+        if sha256_hex(listed) != segment.chunks_sha256:
+            raise StorageError(f"The chunk list of {segment.segment} in the vault is not the sealed one.")
+        return Digests(size_bytes=segment.bytes, sha256=segment.sha256, parts=parse_chunk_list(listed))

@@ -1,0 +1,204 @@
+"""From sealed to released: waits for the proofs of a docking's files, erases what is cleared, and ends the docking.
+
+The only place of edged that erases anything from a recorder. Order (INV-1, INV-3): `clearance` is durable in the
+ledger; then each file it names is compared with what was sealed, and erased if it is that; then what became of it
+is looked up on the card and written as its `wipe`.
+"""
+
+import threading
+from collections.abc import Iterable, Iterator
+
+from edged.bays import inventory, safe_files, wipe
+from edged.bays.profiles import Profile
+from edged.bays.source import Docked, Source
+from edged.book.facts import DockingRow, SegmentRow
+from edged.errors import LedgerError, StoppedError
+from edged.evidence import bodies
+from edged.evidence.ids import EntryRef
+from edged.rules.clearance import Cleared, FileClearance
+from edged.station.clearing import decide, still_waiting
+from edged.station.live import Phase
+from edged.station.parts import Parts
+
+_LOOK_SECONDS = 30.0
+"""How often a waiting docking looks again when nothing wakes it."""
+_ITEMS_AN_ENTRY = 100
+_BYTES_AN_ENTRY = 48_000
+"""Bounds of a `clearance`: an entry has at most 65 535 bytes, and a path may be escaped to three times its length."""
+
+
+class Release:
+    """The end of one docking.
+
+    Erasing begins when every file is cleared that still can be: a recorder is written to once, not file by file.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 - what a docking is
+        self,
+        parts: Parts,
+        source: Source,
+        docked: Docked,
+        docking: DockingRow,
+        profile: Profile,
+        gone: threading.Event,
+    ) -> None:
+        self._parts = parts
+        self._source = source
+        self._docked = docked
+        self._docking = docking
+        self._profile = profile
+        self._gone = gone
+
+    def run(self, *, unsealed: int) -> bodies.Undocking:
+        """Wait, erase, and give the entry that ends the docking; `unsealed` files of it could not be taken.
+
+        Raises RecorderError when the recorder leaves, StoppedError.
+        """
+        wake = self._parts.pulse.subscribe()
+        try:
+            while True:
+                wake.clear()
+                ready = self._ready(unsealed)
+                if still_waiting(self._parts, self._docking, unsealed=unsealed) > len(ready):
+                    self._show_securing()
+                    self._wait(wake)
+                elif ready:
+                    self._erase_all(ready)
+                else:
+                    break
+        finally:
+            self._parts.pulse.unsubscribe(wake)
+        return self._end()
+
+    def _ready(self, unsealed: int) -> list[FileClearance]:
+        done = self._parts.book.facts.clearances(self._docking.docking)
+        return [
+            file
+            for file in decide(self._parts, self._docking, unsealed=unsealed).files
+            if isinstance(file.verdict, Cleared) and (file.path not in done or done[file.path].outcome is None)
+        ]
+
+    def _erase_all(self, ready: list[FileClearance]) -> None:
+        parts = self._parts
+        self._show("wiping", text="Every file is safe; the recorder is being erased. Do not take it out.")
+        verdicts = {file.path: file for file in ready}
+        with self._source.writable(self._docked) as root:
+            for paths in _batches(wipe.wipe_order(verdicts, self._profile)):
+                files = [(path, self._sealed(verdicts[path])) for path in paths]
+                proofs = {proof for path in paths for proof in _proofs(verdicts[path])}
+                body = bodies.Clearance(
+                    docking=self._docking.docking,
+                    items=tuple(bodies.SegmentPath(segment=sealed.segment, path=path) for path, sealed in files),
+                    proofs=tuple(sorted(proofs)),
+                )
+                reference = parts.book.ledger.append(body)[0].ref
+                for path, sealed in files:
+                    self._erase(root, path, sealed, reference)
+
+    def _erase(self, root: safe_files.Root, path: str, sealed: SegmentRow, clearance: EntryRef) -> None:
+        anomalies = []
+        try:
+            outcome = wipe.erase(root, path, sealed.sha256, self._gone)
+        except (wipe.DifferentError, safe_files.NotAFileError) as error:
+            outcome = wipe.look_up(root, path)
+            anomalies.append(
+                bodies.Anomaly(
+                    kind="changed-before-wipe",
+                    docking=self._docking.docking,
+                    subject=bodies.Subject(kind="segment", id=sealed.segment),
+                    detail={"path": path, "what": error.message},
+                )
+            )
+        entry = wiped(self._docking, path, sealed, clearance, outcome)
+        self._parts.book.ledger.append(entry, *anomalies)
+        progress = self._parts.book.facts.docking_progress(self._docking.docking)
+        self._show("wiping", wiped=progress["wiped"])
+
+    def _sealed(self, file: FileClearance) -> SegmentRow:
+        row = self._parts.book.facts.segment(file.segment or "")
+        if row is None:
+            raise LedgerError(f"{file.path} was cleared, but the book knows no segment of it.")
+        return row
+
+    def _end(self) -> bodies.Undocking:
+        if self._parts.config.bays.wipe != "never":
+            wipe.tidy(self._docked.root, self._profile, self._gone)
+        remaining = len(inventory.take_inventory(self._docked.root, self._gone).files)
+        return bodies.Undocking(
+            docking=self._docking.docking, outcome="kept" if remaining else "cleared", remaining=remaining
+        )
+
+    def _show_securing(self) -> None:
+        progress = self._parts.book.facts.docking_progress(self._docking.docking)
+        self._show(
+            "securing",
+            text="Every file is sealed; the copies are being secured, then the recorder is erased.",
+            reread=progress["reread"],
+            replicated=progress["replicated"],
+            wiped=progress["wiped"],
+        )
+
+    def _wait(self, wake: threading.Event) -> None:
+        """Wait for news; whoever sets `gone` also gives a beat."""
+        if not self._gone.is_set():
+            wake.wait(_LOOK_SECONDS)
+        if self._gone.is_set():
+            raise StoppedError("The recorder left, or the station stops.")
+
+    def _show(self, phase: Phase, **changes: object) -> None:
+        self._parts.live.set_bay(self._docked.bay, phase, **changes)
+
+
+def settle_wipes(parts: Parts, docking: DockingRow, docked: Docked | None) -> None:
+    """Say what became of files that were cleared when something came between: looked up, or unknown without a card.
+
+    A file that is still there is left to the docking that goes on.
+    """
+    for path, cleared in parts.book.facts.clearances(docking.docking).items():
+        sealed = parts.book.facts.segment(cleared.segment)
+        if cleared.outcome is not None or sealed is None:
+            continue
+        outcome: wipe.Outcome = "unknown" if docked is None else wipe.look_up(docked.root, path)
+        if outcome != "present":
+            parts.book.ledger.append(wiped(docking, path, sealed, cleared.ref, outcome))
+
+
+def end_interrupted(parts: Parts, docking: DockingRow) -> None:
+    """End a docking whose recorder left before its time; what is on its card follows from what was erased."""
+    gone = sum(each.outcome == "gone" for each in parts.book.facts.clearances(docking.docking).values())
+    parts.book.ledger.append(
+        bodies.Undocking(docking=docking.docking, outcome="interrupted", remaining=docking.files - gone)
+    )
+
+
+def wiped(
+    docking: DockingRow, path: str, sealed: SegmentRow, clearance: EntryRef, outcome: wipe.Outcome
+) -> bodies.Wipe:
+    """Give the entry that says what became of a cleared file."""
+    return bodies.Wipe(
+        docking=docking.docking,
+        segment=sealed.segment,
+        path=path,
+        sha256=sealed.sha256,
+        clearance=clearance,
+        outcome=outcome,
+    )
+
+
+def _proofs(file: FileClearance) -> tuple[EntryRef, ...]:
+    return file.verdict.proofs if isinstance(file.verdict, Cleared) else ()
+
+
+def _batches(paths: Iterable[str]) -> Iterator[list[str]]:
+    """Cut cleared paths into as many entries as their size asks for."""
+    batch: list[str] = []
+    size_bytes = 0
+    for path in paths:
+        length = len(path.encode()) + 300
+        if batch and (len(batch) == _ITEMS_AN_ENTRY or size_bytes + length > _BYTES_AN_ENTRY):
+            yield batch
+            batch, size_bytes = [], 0
+        batch.append(path)
+        size_bytes += length
+    if batch:
+        yield batch

@@ -1,0 +1,1 @@
+"""Central storage behind one port: S3 through boto3."""

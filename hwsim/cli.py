@@ -1,0 +1,151 @@
+"""The command line of hwsim; the one place where its errors become exit codes (those of `edged.errors`)."""
+
+import fnmatch
+import signal
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import typer
+from rich.console import Console
+
+from edged.clock import SystemClock
+from edged.errors import EdgedError, UnavailableError, UsageError
+from hwsim import bays
+from hwsim.cards import files_on, write_card
+from hwsim.demo.play import play
+from hwsim.layouts import LAYOUTS
+from hwsim.layouts.layout import Worn
+from hwsim.script import Feature, Order, plan
+from hwsim.video import find_camera
+from hwsim.watching import ReadWatch
+
+_DEFAULTS = {"gat947": ("EG01234", "138001"), "dcim": ("CAM-07", "138002"), "sidecar": ("SC20451", "138003")}
+_FAULTS = f"Comma-separated, or 'all': {', '.join(Feature)}."
+
+app = typer.Typer(
+    help="Simulated recorders to run the unmodified station against.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.command()
+def record(  # noqa: PLR0913, PLR0917 - one parameter an option
+    out: Annotated[Path, typer.Argument(help="Card folder to make; must not exist yet.")],
+    layout: Annotated[str, typer.Option(help=f"How the card is laid out: {', '.join(LAYOUTS)}.")],
+    recorder: Annotated[str, typer.Option(help="Device number or name; default: one of the layout.")] = "",
+    officer: Annotated[str, typer.Option(help="Officer's number; default: one of the layout.")] = "",
+    segments: Annotated[int, typer.Option(min=1, help="Regular video segments.")] = 4,
+    seconds: Annotated[int, typer.Option(min=1, help="Length of each in seconds.")] = 15,
+    start: Annotated[str, typer.Option(help="Begin of the day, ISO 8601; default: four hours ago.")] = "",
+    zone: Annotated[str, typer.Option(help="Time zone of the recorder's clock.")] = "Asia/Shanghai",
+    seed: Annotated[int, typer.Option(help="The same seed gives the same card.")] = 1,
+    faults: Annotated[str, typer.Option(help=_FAULTS)] = "",
+) -> None:
+    """Make a card with real video, sound and whatever else such a recorder holds."""
+    device, wearer = _DEFAULTS.get(layout, ("", ""))
+    worn = Worn(device=recorder or device, officer=officer or wearer, zone=_zone(zone))
+    order = Order(
+        layout=layout,
+        worn=worn,
+        start=_start(start, worn.zone),
+        segments=segments,
+        seconds=seconds,
+        seed=seed,
+        features=_features(faults),
+    )
+    write_card(plan(order), out, find_camera())
+    for path in files_on(out):
+        typer.echo(f"{(out / path.decode('utf-8', 'surrogateescape')).stat().st_size:>12} {ascii(path)[2:-1]}")
+
+
+@app.command()
+def dock(
+    card: Annotated[Path, typer.Argument(help="Card folder; it is moved.")],
+    bay: Annotated[Path, typer.Argument(help="INTAKE/NAME: a free name in the station's intake folder.")],
+) -> None:
+    """Put a card into a bay."""
+    bays.dock(card, bay)
+
+
+@app.command()
+def yank(
+    bay: Annotated[Path, typer.Argument(help="INTAKE/NAME of the docked card.")],
+    to: Annotated[Path, typer.Argument(help="Where the card folder is to lie afterwards.")],
+    reading: Annotated[
+        str, typer.Option(help="Wait until the station reads a file whose name is like this (* and ?).")
+    ] = "",
+    patience: Annotated[float, typer.Option(min=0, help="For how many seconds.")] = 60.0,
+) -> None:
+    """Take a card out, whole, busy or not."""
+    if reading:
+        with ReadWatch(bay) as watch:
+            wanted = watch.wait(lambda name: fnmatch.fnmatchcase(name, reading), SystemClock(), patience)
+        if wanted is None:
+            raise UnavailableError(f"nobody read {reading} in {bay} for {patience:g} seconds; it stays docked")
+    bays.yank(bay, to)
+
+
+@app.command(name="list")
+def list_(intake: Annotated[Path, typer.Argument(help="The station's intake folder.")]) -> None:
+    """List docked cards: name, files, bytes."""
+    for card in bays.docked(intake):
+        typer.echo(f"{card.name}\t{card.files}\t{card.size_bytes}")
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Where everything goes; an earlier demo there is removed.")],
+) -> None:
+    """Show the whole way of footage, from recorder to verified bundle, with the real station."""
+    play(folder.absolute(), Console())
+
+
+def main() -> None:
+    """Run the command line; an error is one sentence, perhaps a hint, and its exit code."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app()
+    except EdgedError as error:
+        sys.stderr.write(f"hwsim: {error.message}\n")
+        if error.hint:
+            sys.stderr.write(f"       {error.hint}\n")
+        sys.exit(error.exit_code)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Leave by the way of ctrl-C, so that everything started is stopped on the way out."""
+    del number, frame
+    raise KeyboardInterrupt
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise UsageError(f"{name!r} is no time zone of the IANA list, such as Asia/Shanghai") from error
+
+
+def _start(text: str, zone: ZoneInfo) -> datetime:
+    if not text:
+        return SystemClock().now().replace(second=0, microsecond=0) - timedelta(hours=4)
+    try:
+        start = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"{text!r} is no time such as 2026-11-21T08:30:00") from error
+    return start if start.tzinfo else start.replace(tzinfo=zone)
+
+
+def _features(text: str) -> frozenset[Feature]:
+    if text == "all":
+        return frozenset(Feature)
+    try:
+        return frozenset(Feature(name.strip()) for name in text.split(",") if name.strip())
+    except ValueError as error:
+        raise UsageError(f"{error}", hint=_FAULTS) from error

@@ -1,0 +1,176 @@
+"""The acts of the demo between a running station and the last verdict; each raises if its promise is not kept."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from edged.clock import Clock
+from edged.errors import UnavailableError
+from hwsim.bays import dock, yank
+from hwsim.cards import files_on
+from hwsim.demo import proofs, scene, verdicts
+from hwsim.demo.account import Account, FileKey, account
+from hwsim.demo.proofs import expect
+from hwsim.demo.scene import Recorder
+from hwsim.demo.screen import Bay, Screen, bays_of
+from hwsim.demo.stage import Stage
+from hwsim.demo.station import Station
+from hwsim.demo.store import DemoStore
+from hwsim.watching import ReadWatch
+
+_PATIENCE_SECONDS = 120.0
+_LOOK_SECONDS = 0.25
+_REST_SECONDS = 4.0
+"""How long the ledger has to rest before the station counts as done."""
+
+_OUT_SECONDS = 2.0
+"""For how long the pulled recorder stays out."""
+
+
+class Acts:
+    """The acts, to be called in the order in which they stand."""
+
+    def __init__(  # noqa: PLR0913 - the parts of the stage
+        self,
+        *,
+        stage: Stage,
+        station: Station,
+        store: DemoStore,
+        recorders: tuple[Recorder, ...],
+        screen: Screen,
+        clock: Clock,
+    ) -> None:
+        self._stage = stage
+        self._station = station
+        self._store = store
+        self._recorders = recorders
+        self._screen = screen
+        self._clock = clock
+        self._never = threading.Event()
+
+    def empty_the_recorders(self) -> None:
+        """Dock all recorders, pull one in the middle, and wait until all are cleared, wiped and taken out."""
+        self._wait("the daemon answers", lambda _: True)
+        for recorder in self._recorders:
+            if recorder.name != scene.PULLED:
+                dock(self._stage.recorders / recorder.name, self._bay(recorder.name))
+                self._screen.step(f"{recorder.name} is docked")
+        self._pull_one()
+        self._drop_the_case_file()
+        names = {recorder.name for recorder in self._recorders}
+        self._wait("every recorder is wiped", lambda bays: {b.name for b in bays if b.phase == "done"} == names)
+        for name in sorted(names):
+            yank(self._bay(name), self._stage.recorders / name)
+        self._wait("the bays are free", lambda bays: not bays)
+        self._screen.step("all recorders are cleared and wiped, and lie on the shelf again")
+
+    def read_the_ledger(self) -> Account:
+        """Wait until the station has nothing left to do, and read what its ledger says happened."""
+        ledger = self._settled()
+        outcomes = Counter(ledger.outcomes)
+        expect(outcomes[scene.PULLED, "interrupted"] == 1, f"{scene.PULLED} was not interrupted once: {outcomes}")
+        for recorder in self._recorders:
+            expect(outcomes[recorder.name, "cleared"] == 1, f"{recorder.name} was not cleared once: {outcomes}")
+        return ledger
+
+    def _settled(self) -> Account:
+        """Wait until the ledger is published as far as it goes, grows no more, and all footage is watchable."""
+        end = self._clock.monotonic() + _PATIENCE_SECONDS
+        ledger, grown, size = None, self._clock.monotonic(), -1
+        while self._clock.monotonic() < end:
+            self._station.check_alive()
+            log = self._station.status()["ledger"]
+            if (log["size"], log["published"]) != (size, size):
+                size, grown = log["size"], self._clock.monotonic()
+            elif self._clock.monotonic() - grown > _REST_SECONDS:
+                ledger = account(self._station.ledger())
+                if not ledger.unwatchable:
+                    return ledger
+            self._never.wait(_LOOK_SECONDS)
+        left = "the ledger still grows" if ledger is None else f"not watchable: {sorted(ledger.unwatchable)}"
+        raise proofs.ExpectationError(f"after {_PATIENCE_SECONDS:.0f} s the station is not done: {left}")
+
+    def check_the_evidence(self, ledger: Account) -> Mapping[FileKey, Path]:
+        """Compare what the cards held with ledger, vault, store and cards; gives the original files."""
+        files = proofs.originals(self._stage.originals)
+        proofs.check_account(files, ledger)
+        self._screen.step(f"the ledger accounts for each of the {len(files)} files that the cards held")
+        size = proofs.check_vault(files, ledger, self._stage.state / "vault")
+        self._screen.step(f"every original lies in the vault, byte for byte ({size / 1e6:.1f} MB compared)")
+        count = proofs.check_store(files, ledger, self._store.client(), self._store.bucket, self._clock)
+        self._screen.step(f"{count} objects in the store: locked, checksums as predicted, deleting refused")
+        cards = proofs.check_cards(self._stage.recorders)
+        self._screen.step(f"{cards} cards are empty")
+        return files
+
+    def check_the_bundle(self, ledger: Account) -> str:
+        """Make the bundle of the case, verify it, tamper with a copy; gives the verdict on the untouched one."""
+        stage = self._stage
+        segments = {segment for segment, case in ledger.cases.items() if case == scene.CASE}
+        expect(segments, f"no segment was tied to case {scene.CASE}")
+        self._station.bundle(scene.CASE, stage.bundle)
+        self._screen.step(f"bundle of case {scene.CASE} made: {len(segments)} segments")
+        code, report = self._station.verify(stage.bundle)
+        verdicts.check_untouched(code, report, segments)
+        verdict: str = report["verdict"]
+        self._screen.step(f"verified: {verdict}, for `time` only; no time authority stamped this ledger")
+        tampering = verdicts.tamper(stage.bundle, stage.tampered)
+        code, report = self._station.verify(stage.tampered)
+        damage = verdicts.check_tampered(code, report, tampering)
+        where = f"chunk {damage['chunk']}, bytes {damage['from_byte']} to {damage['to_byte']}"
+        self._screen.step(f"one bit changed in a copy of {tampering.name}: {report['verdict']}")
+        self._screen.note(f"{where}, recorded from {damage['from_time']} to {damage['to_time']}")
+        return verdict
+
+    def _pull_one(self) -> None:
+        """Dock a recorder, pull it while its largest file is being read, and dock it again."""
+        shelf, bay = self._stage.recorders / scene.PULLED, self._bay(scene.PULLED)
+        largest = max(shelf.rglob("*.MP4"), key=lambda path: path.stat().st_size).name
+        with ReadWatch(shelf) as watch:
+            dock(shelf, bay)
+            self._screen.step(f"{scene.PULLED} is docked")
+            reading = None
+            end = self._clock.monotonic() + _PATIENCE_SECONDS
+            while reading is None and self._clock.monotonic() < end:
+                self._look()
+                reading = watch.wait(lambda name: name == largest, self._clock, 0.02)
+            expect(reading, f"the station did not begin to read {largest} within {_PATIENCE_SECONDS:.0f} s")
+            yank(bay, shelf)
+        self._screen.step(f"{scene.PULLED} is pulled out while {largest} is being read")
+        self._wait("the station sees it gone", lambda bays: all(seen.name != scene.PULLED for seen in bays))
+        self._never.wait(_OUT_SECONDS)
+        expect(files_on(shelf), f"{scene.PULLED} was erased though it was pulled out")
+        dock(shelf, bay)
+        self._screen.step(f"{scene.PULLED} is docked again")
+
+    def _drop_the_case_file(self) -> None:
+        """Put the case file into the feed folder in one piece, as a rename does."""
+        ready = self._stage.folder / "cases.csv.part"
+        ready.write_text(scene.case_feed(self._recorders, self._clock.now()), "utf-8")
+        ready.rename(self._stage.feed / "cases.csv")
+        self._screen.step(f"case file dropped: it ties two officers' footage to case {scene.CASE}")
+
+    def _wait(self, what: str, until: Callable[[Sequence[Bay]], bool]) -> None:
+        """Look at the station and show it until something is so; raises ExpectationError when it takes too long."""
+        end = self._clock.monotonic() + _PATIENCE_SECONDS
+        bays: Sequence[Bay] | None = None
+        while self._clock.monotonic() < end:
+            self._station.check_alive()
+            bays = self._look()
+            if bays is not None and until(bays):
+                return
+            self._never.wait(_LOOK_SECONDS)
+        raise proofs.ExpectationError(f"after {_PATIENCE_SECONDS:.0f} s it is not so that {what}; bays: {bays}")
+
+    def _look(self) -> Sequence[Bay] | None:
+        """Show the bays as they are now; gives None while the daemon does not answer yet."""
+        try:
+            bays = bays_of(self._station.status())
+        except UnavailableError:
+            return None
+        self._screen.show(bays)
+        return bays
+
+    def _bay(self, name: str) -> Path:
+        return self._stage.bays / name
