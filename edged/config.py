@@ -178,7 +178,10 @@ def explain(error: ValidationError) -> str:
             sentences.append(f"{key} is missing")
         else:
             reason = detail["msg"].removeprefix("Value error, ")
-            sentences.append(f"{key} is {detail['input']!r}; allowed: {reason[:1].lower()}{reason[1:]}")
+            allowed = f"allowed: {reason[:1].lower()}{reason[1:]}"
+            # A rule over several keys is about a whole table: showing it all says nothing.
+            whole = isinstance(detail["input"], dict | tuple)
+            sentences.append(f"{key}: {allowed}" if whole else f"{key} is {detail['input']!r}; {allowed}")
     return "; ".join(sentences) + "."
 
 

@@ -6,14 +6,14 @@ import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 from rich.console import Console
 
 from edged.clock import SystemClock
-from edged.errors import EdgedError, UnavailableError, UsageError
+from edged.errors import EdgedError, StoppedError, UnavailableError, UsageError
 from hwsim import bays
 from hwsim.cards import files_on, write_card
 from hwsim.demo.play import play
@@ -23,12 +23,15 @@ from hwsim.script import Feature, Order, plan
 from hwsim.video import find_camera
 from hwsim.watching import ReadWatch
 
+# Some versions of typer bring a click of their own. Of the errors about a command line this one is public in all,
+# and its base is what the others share.
+_WrongUsage = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
+
 _DEFAULTS = {"gat947": ("EG01234", "138001"), "dcim": ("CAM-07", "138002"), "sidecar": ("SC20451", "138003")}
 _FAULTS = f"Comma-separated, or 'all': {', '.join(Feature)}."
 
 app = typer.Typer(
     help="Simulated recorders to run the unmodified station against.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -104,19 +107,33 @@ def demo(
     folder: Annotated[Path, typer.Argument(help="Where everything goes; an earlier demo there is removed.")],
 ) -> None:
     """Show the whole way of footage, from recorder to verified bundle, with the real station."""
-    play(folder.absolute(), Console())
+    try:
+        play(folder.absolute(), Console())
+    except KeyboardInterrupt as interrupt:
+        raise StoppedError("interrupted; everything that was started is stopped") from interrupt
 
 
 def main() -> None:
     """Run the command line; an error is one sentence, perhaps a hint, and its exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
+    sys.exit(_run(sys.argv[1:]))
+
+
+def _run(arguments: list[str]) -> int:
     try:
-        app()
+        code = app(args=arguments or ["--help"], standalone_mode=False)
+    except _WrongUsage as error:
+        return _say(UsageError(error.format_message(), hint="See `hwsim --help`."))
     except EdgedError as error:
-        sys.stderr.write(f"hwsim: {error.message}\n")
-        if error.hint:
-            sys.stderr.write(f"       {error.hint}\n")
-        sys.exit(error.exit_code)
+        return _say(error)
+    return code if isinstance(code, int) else 0
+
+
+def _say(error: EdgedError) -> int:
+    sys.stderr.write(f"hwsim: {error.message}\n")
+    if error.hint:
+        sys.stderr.write(f"       {error.hint}\n")
+    return error.exit_code
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -6,6 +6,7 @@ take), since equal bytes of one recorder are one segment to a station.
 
 import os
 import shutil
+import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +25,7 @@ class QuickCamera:
         """Keep clips in the folder `cache`, which several processes may share; `camera` films them."""
         self._cache = cache
         self._camera = camera
+        self._filming = threading.Lock()
 
     def film(self, take: Take, into: Path) -> tuple[Path, ...]:
         """Give playable files of the take's format, one a cut, each unlike any other take's or cut's."""
@@ -43,16 +45,20 @@ class QuickCamera:
     def clip(self, wanted: Format) -> Path:
         """Give the kept clip of one second, filming it if it is not there; it must not be changed."""
         kept = self._cache / f"{wanted.name}{wanted.suffix}"
-        if not kept.exists():
-            self._cache.mkdir(parents=True, exist_ok=True)
-            # A name of this process and folder alone, then a rename: others see the whole clip or none.
-            making = self._cache / f".{wanted.name}.{os.getpid()}"
-            making.mkdir(exist_ok=True)
-            take = Take(format=wanted, began=_BEGAN, seconds=_SECONDS, caption="clip", seed=1)
-            (film,) = (self._camera or find_camera()).film(take, making)
-            film.rename(kept)
-            making.rmdir()
+        with self._filming:
+            if not kept.exists():
+                self._film(wanted, kept)
         return kept
+
+    def _film(self, wanted: Format, kept: Path) -> None:
+        self._cache.mkdir(parents=True, exist_ok=True)
+        # A folder of this process alone, then a rename: other processes see the whole clip or none.
+        making = self._cache / f".{wanted.name}.{os.getpid()}"
+        making.mkdir()
+        take = Take(format=wanted, began=_BEGAN, seconds=_SECONDS, caption="clip", seed=1)
+        (film,) = (self._camera or find_camera()).film(take, making)
+        film.rename(kept)
+        making.rmdir()
 
 
 def quick_card(root: Path, files: Mapping[bytes, bytes], modified: datetime = _BEGAN) -> None:

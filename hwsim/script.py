@@ -27,13 +27,13 @@ class Feature(StrEnum):
     """One segment carries the officer's importance mark, where the layout has one."""
 
     JOINED = "joined"
-    """The first three segments are one recording, cut by the recorder."""
+    """The first three segments (of fewer than four all but one) are one recording, cut by the recorder."""
 
     GAP = "gap"
     """The recorder's counter leaves out a number before the last segment."""
 
     LARGE = "large"
-    """The last segment has more than 20 MiB."""
+    """The first segment that is not joined has more than 20 MiB."""
 
     DRIFT = "drift"
     """The recorder's clock is one to three minutes wrong, in names, burned-in time and file times alike."""
@@ -144,14 +144,13 @@ class _Day:
     def _regular(self, layout: Layout) -> None:
         left, features = self.order.segments, self.order.features
         if Feature.JOINED in features and left > 1:
-            cuts = min(_JOINED, left)
+            cuts = min(_JOINED, left - 1)
             self._record(Format.MP4, self.order.seconds, cuts=cuts)
             left -= cuts
-        while left:
-            left -= 1
-            if left == 0 and Feature.GAP in features:
+        for number in range(left):
+            if number == left - 1 and Feature.GAP in features:
                 self.counter += 1
-            large = left == 0 and Feature.LARGE in features
+            large = number == 0 and Feature.LARGE in features
             seconds = max(self.order.seconds, LARGE_SECONDS) if large else self.order.seconds
             self._record(Format.MP4 if large else layout.format(self.recordings), seconds, large=large)
 

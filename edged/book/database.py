@@ -6,7 +6,7 @@ not happen; a full disk is a `FullError` and changes nothing; a file of a newer 
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
@@ -32,11 +32,14 @@ class Database:
         self._path = path
         self._read_only = read_only
         self._writing = threading.RLock()
-        self._local = threading.local()
-        self._opened: list[sqlite3.Connection] = []
+        self._writer = threading.local()
+        self._idle: list[sqlite3.Connection] = []
+        self._listeners: list[Callable[[], None]] = []
+        self._news = False
         if read_only and not path.exists():
             raise UnreadableError(f"There is no book at {path}.", hint="Is this the state folder of a station?")
-        version = self._version(self.connection())
+        with self.reading() as connection:
+            version = int(connection.execute("PRAGMA user_version").fetchone()[0])
         if version > VERSION:
             self.close()
             raise NewerStateError(
@@ -49,10 +52,9 @@ class Database:
             self._create()
 
     def close(self) -> None:
-        """Close every connection; the object is not used afterwards."""
-        for connection in self._opened:
-            connection.close()
-        self._opened.clear()
+        """Close the connections; nobody uses the object while or after this runs."""
+        while self._idle:
+            self._idle.pop().close()
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
@@ -60,26 +62,61 @@ class Database:
 
         Inside another `write` of the same thread it is part of that transaction.
         """
+        mine: sqlite3.Connection | None = getattr(self._writer, "connection", None)
+        if mine is not None:
+            yield mine
+            return
         with self._writing:
-            connection = self.connection()
-            if connection.in_transaction:
+            with self.reading() as connection:
+                self._writer.connection = connection
+                try:
+                    connection.execute("BEGIN IMMEDIATE")
+                    yield connection
+                    with _wrapped(self._path):
+                        connection.execute("COMMIT")
+                except BaseException:
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+                    self._news = False
+                    raise
+                finally:
+                    self._writer.connection = None
+            news, self._news = self._news, False
+        for tell in self._listeners if news else ():
+            tell()
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Hold a connection to read by: that of the transaction this thread is in, else one that nobody else holds.
+
+        SQLite's errors about the disk come out as edged's own.
+        """
+        connection: sqlite3.Connection | None = getattr(self._writer, "connection", None)
+        with _wrapped(self._path):
+            if connection is not None:
                 yield connection
                 return
-            with _wrapped(self._path):
-                connection.execute("BEGIN IMMEDIATE")
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                connection = self._connect()
             try:
                 yield connection
-                with _wrapped(self._path):
-                    connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
+            finally:
+                self._idle.append(connection)
+
+    def on_news(self, tell: Callable[[], None]) -> None:
+        """Call `tell` after each commit of a transaction that brought news, on its thread; it must not block."""
+        self._listeners.append(tell)
+
+    def bring_news(self) -> None:
+        """Say, within a transaction, that it changes what others wait for."""
+        self._news = True
 
     def rows(self, query: str, **values: Any) -> list[Row]:  # noqa: ANN401 - what SQLite takes
-        """Run a named query on this thread's own connection."""
-        with _wrapped(self._path):
-            return self.connection().execute(sql(query), values).fetchall()
+        """Run a named query."""
+        with self.reading() as connection:
+            return connection.execute(sql(query), values).fetchall()
 
     def row(self, query: str, **values: Any) -> Row | None:  # noqa: ANN401 - what SQLite takes
         """Run a named query that gives at most one row."""
@@ -93,26 +130,16 @@ class Database:
 
     def problems(self) -> list[str]:
         """Give what SQLite itself finds wrong with the file: structure, foreign keys."""
-        connection = self.connection()
-        found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check") if row[0] != "ok"]
-        found += [f"{row[0]} row {row[1]} points nowhere" for row in connection.execute("PRAGMA foreign_key_check")]
-        return found
+        with self.reading() as connection:
+            found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check") if row[0] != "ok"]
+            lost = connection.execute("PRAGMA foreign_key_check").fetchall()
+        return found + [f"{row[0]} row {row[1]} points nowhere" for row in lost]
 
     def _create(self) -> None:
         # executescript commits on its own: the whole schema is one transaction with its version.
         script = files(__package__).joinpath("schema.sql").read_text("utf-8")
-        connection = self.connection()
-        with _wrapped(self._path):
+        with self.reading() as connection:
             connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {VERSION};\nCOMMIT;")
-
-    def connection(self) -> sqlite3.Connection:
-        """Give this thread's own connection."""
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._connect()
-            self._local.connection = connection
-            self._opened.append(connection)
-        return connection
 
     def _connect(self) -> sqlite3.Connection:
         mode = "ro" if self._read_only else "rwc"
@@ -130,11 +157,6 @@ class Database:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")
         return connection
-
-    @staticmethod
-    def _version(connection: sqlite3.Connection) -> int:
-        with _wrapped(Path("the book")):
-            return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 @cache

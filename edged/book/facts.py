@@ -49,6 +49,7 @@ class SegmentRow(_FromRow):
     important: int
     side_of: SegmentId | None
     quarantine: str | None
+    unreadable: str | None
     container: str | None
     video: str | None
     audio: str | None
@@ -192,6 +193,10 @@ class Facts:
         """Give what of a docking is accounted for, by path."""
         return {row.path: row for row in self._all(FoundRow, "found", docking=docking)}
 
+    def found_at(self, docking: str, path: str) -> FoundRow | None:
+        """Give what a docking says of one path."""
+        return self._one(FoundRow, "found_at", docking=docking, path=path)
+
     def sealed_files(self, docking: str) -> list[SealedFileRow]:
         """Give the accounted paths of a docking with what clearance asks of their segments."""
         return self._all(SealedFileRow, "clearance_facts", docking=docking)
@@ -246,9 +251,9 @@ class Facts:
         row = self._database.row("totals")
         return {} if row is None else {key: int(row[key]) for key in row.keys()}  # noqa: SIM118 - a Row is no dict
 
-    def awaiting_proof(self, docking: str) -> int:
-        """Count the files of a docking that wait for a proof that can still come, or were not erased yet."""
-        row = self._database.row("awaiting_proof", docking=docking)
+    def lacking_proof(self, docking: str, store: str) -> int:
+        """Count the files of a docking whose own entry or copy in vault or store is not published yet, and can be."""
+        row = self._database.row("lacking_proof", docking=docking, store=store)
         return 0 if row is None else int(row["files"])
 
     def docking_progress(self, docking: str) -> dict[str, int]:

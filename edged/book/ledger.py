@@ -5,7 +5,7 @@ Guarantees (INV-4): an entry, its tree hashes and its projection commit in one t
 size is the root of exactly the entries below it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from sqlite3 import Connection
 
@@ -55,16 +55,11 @@ class Ledger:
         self._database = database
         self._station = station
         self._clock = clock
-        self._on_append: list[Callable[[], None]] = []
 
     @property
     def station(self) -> StationId:
         """The station whose ledger this is."""
         return self._station
-
-    def on_append(self, callback: Callable[[], None]) -> None:
-        """Call `callback` after each committed append, on the appending thread; it must not block."""
-        self._on_append.append(callback)
 
     def open_epoch(self, *, id: EpochId, origin: str, genesis: Body) -> Written:  # noqa: A002 - the field's word
         """Open an epoch with its `genesis` entry, in one transaction; refuses while another is open."""
@@ -111,8 +106,7 @@ class Ledger:
                 prev = self._insert(connection, epoch, entry)
                 written.append(Written(seq=seq, ref=prev, entry=entry))
                 seq += 1
-        for callback in self._on_append:
-            callback()
+            self._database.bring_news()
         return written
 
     def size(self) -> int:
@@ -201,14 +195,16 @@ class Ledger:
 
     def keep_note(self, head: Head, note: bytes) -> Head:
         """Keep the signed checkpoint of a decided head; a second note for it is not taken."""
-        self._database.run("sign_head", epoch=self.epoch.number, size=head.size, note=note)
+        with self._database.write():
+            self._database.run("sign_head", epoch=self.epoch.number, size=head.size, note=note)
+            self._database.bring_news()
         return replace(head, note=note)
 
     def mark_published(self, size: int) -> None:
         """Note that central storage holds the checkpoint of this size."""
-        self._database.run("publish_head", epoch=self.epoch.number, size=size)
-        for callback in self._on_append:
-            callback()
+        with self._database.write():
+            self._database.run("publish_head", epoch=self.epoch.number, size=size)
+            self._database.bring_news()
 
     def published_size(self) -> int:
         """Give the largest size whose checkpoint central storage holds, or 0."""

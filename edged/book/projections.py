@@ -112,6 +112,7 @@ def _segment(run: _Run, body: bodies.Segment) -> None:
         important=body.important,
         side_of=body.side_of,
         quarantine=body.quarantine.code if body.quarantine else None,
+        unreadable=body.media.unreadable if isinstance(body.media, bodies.Unreadable) else None,
         container=media.container if media else None,
         video=media.video if media else None,
         audio=media.audio if media else None,

@@ -87,9 +87,9 @@ UPDATE docking SET outcome = :outcome, remaining = :remaining WHERE docking = :d
 
 -- name: add_segment
 INSERT INTO segment (segment, position, docking, recorder, recorder_seq, path, bytes, sha256, chunks_sha256, officer,
-    started, ended, uncertainty_ms, important, side_of, quarantine, container, video, audio, duration_ms, sealed)
+    started, ended, uncertainty_ms, important, side_of, quarantine, unreadable, container, video, audio, duration_ms, sealed)
 VALUES (:segment, :position, :docking, :recorder, :recorder_seq, :path, :bytes, :sha256, :chunks_sha256, :officer,
-    :started, :ended, :uncertainty_ms, :important, :side_of, :quarantine, :container, :video, :audio, :duration_ms,
+    :started, :ended, :uncertainty_ms, :important, :side_of, :quarantine, :unreadable, :container, :video, :audio, :duration_ms,
     :sealed);
 
 -- name: add_found
@@ -202,7 +202,8 @@ SELECT classification.*, entry.ref FROM classification JOIN entry USING (positio
 
 -- name: without_derivative
 SELECT segment.* FROM segment
-WHERE NOT EXISTS (SELECT 1 FROM derivative WHERE derivative.segment = segment.segment AND derivative.kind = :kind)
+WHERE (segment.container IS NOT NULL OR segment.unreadable LIKE 'not examined:%')
+AND NOT EXISTS (SELECT 1 FROM derivative WHERE derivative.segment = segment.segment AND derivative.kind = :kind)
 AND NOT EXISTS (SELECT 1 FROM settled WHERE settled.segment = segment.segment AND settled.work = :work)
 ORDER BY segment.important DESC, segment.position LIMIT :most;
 
@@ -240,12 +241,20 @@ SELECT count(*) AS accounted,
     (SELECT count(*) FROM clearance WHERE docking = :docking AND outcome = 'gone') AS wiped
 FROM found WHERE docking = :docking;
 
--- name: awaiting_proof
+-- name: lacking_proof
 SELECT count(*) AS files FROM found JOIN segment USING (segment)
 WHERE found.docking = :docking AND segment.quarantine IS NULL
 AND NOT EXISTS (SELECT 1 FROM settled WHERE settled.segment = found.segment AND settled.work LIKE 'replicate %')
 AND NOT EXISTS (SELECT 1 FROM clearance WHERE clearance.docking = found.docking AND clearance.path = found.path
-    AND clearance.outcome IS NOT NULL);
+    AND clearance.outcome IS NOT NULL)
+AND 3 > (SELECT count(*) FROM entry
+    WHERE (entry.position = found.position OR entry.position IN (SELECT replica.position FROM replica
+        WHERE replica.segment = found.segment AND replica.store IN ('vault', :store)))
+    AND entry.seq < coalesce(
+        (SELECT max(size) FROM head WHERE head.epoch = entry.epoch AND head.published = 1), 0));
+
+-- name: found_at
+SELECT path, segment, how FROM found WHERE docking = :docking AND path = :path;
 
 -- name: anomalies_about
 SELECT entry.bytes FROM names JOIN anomaly USING (position) JOIN entry USING (position)

@@ -18,7 +18,8 @@ def differences(database: Database) -> Iterator[str]:
     try:
         for table in PROJECTIONS:
             query = f'SELECT * FROM "{table}"'  # noqa: S608 - a name from PROJECTIONS
-            live = {tuple(row) for row in database.connection().execute(query)}
+            with database.reading() as connection:
+                live = {tuple(row) for row in connection.execute(query)}
             made = {tuple(row) for row in fresh.execute(query)}
             if live != made:
                 yield (
@@ -34,8 +35,9 @@ def _rebuilt(database: Database) -> sqlite3.Connection:
     fresh.row_factory = sqlite3.Row
     fresh.executescript(files(__package__).joinpath("schema.sql").read_text("utf-8"))
     fresh.execute("BEGIN")
-    for epoch in database.connection().execute("SELECT * FROM epoch"):
-        fresh.execute("INSERT INTO epoch VALUES (?, ?, ?, ?)", tuple(epoch))
+    with database.reading() as connection:
+        epochs = connection.execute("SELECT * FROM epoch").fetchall()
+    fresh.executemany("INSERT INTO epoch VALUES (?, ?, ?, ?)", [tuple(epoch) for epoch in epochs])
     position = 1
     while rows := database.rows("entries_from", position=position, most=_PAGE):
         for row in rows:

@@ -104,7 +104,8 @@ CREATE TABLE segment (
     important INTEGER NOT NULL CHECK (important IN (0, 1)),
     side_of TEXT,                          -- segment this is a side file of
     quarantine TEXT,                       -- code, or null
-    container TEXT,                        -- null where the media could not be read
+    unreadable TEXT,                       -- why the media could not be read, or null
+    container TEXT,                        -- null where it could not
     video TEXT,
     audio TEXT,
     duration_ms INTEGER,

@@ -44,7 +44,7 @@ class _Member:
     file: BundleFile
     raw_name: bytes
     told: tuple[int, ...]
-    """Flags, method, time, date and CRC, which the local header must repeat."""
+    """Version, flags, method, time, date and CRC, which the local header must repeat."""
     size: int
     header_at: int
 
@@ -130,9 +130,25 @@ class ZipFiles:
             if at + _CENTRAL.size > len(directory):
                 self._refuse("its directory is cut short")
             header = _CENTRAL.unpack_from(directory, at)
-            mark, _, _, flags, method, time, date, crc, packed, size, name, extra, comment, disk, _, mode, start = (
-                header
-            )
+            (
+                mark,
+                _,
+                needed,
+                flags,
+                method,
+                time,
+                date,
+                crc,
+                packed,
+                size,
+                name,
+                extra,
+                comment,
+                disk,
+                _,
+                mode,
+                start,
+            ) = header
             end = at + _CENTRAL.size + name + extra
             if mark != b"PK\x01\x02" or comment or disk or end > len(directory):
                 self._refuse("its directory is malformed")
@@ -149,7 +165,7 @@ class ZipFiles:
             yield _Member(
                 file=BundleFile(path=path.rstrip("/"), kind=kind, size_bytes=size),
                 raw_name=raw_name,
-                told=(flags, method, time, date, crc),
+                told=(needed, flags, method, time, date, crc),
                 size=size,
                 header_at=start,
             )
@@ -160,10 +176,10 @@ class ZipFiles:
     def _check_local(self, member: _Member) -> int:
         """Compare the header before a file with what the directory says of it; give where the bytes begin."""
         header = self._read(member.header_at, _LOCAL.size)
-        mark, _, flags, method, time, date, crc, packed, size, name, extra = _LOCAL.unpack(header)
+        mark, needed, flags, method, time, date, crc, packed, size, name, extra = _LOCAL.unpack(header)
         tail = self._read(member.header_at + _LOCAL.size, name + extra)
         size, packed = self._widen(tail[name:], (size, packed))
-        told = (flags, method, time, date, crc)
+        told = (needed, flags, method, time, date, crc)
         agreed = (member.told, member.size, member.size, member.raw_name) == (told, size, packed, tail[:name])
         if mark != b"PK\x03\x04" or not agreed:
             self._refuse("the header of a file in it contradicts the directory")

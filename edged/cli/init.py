@@ -1,5 +1,6 @@
 """`edged init`: make a station."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +31,7 @@ def init(
     as_json: JsonOption = False,
 ) -> None:
     """Make a station: its identity, its first signing key, a root of its own, and a commented configuration."""
+    os.umask(0o027)
     if not is_id(station):
         raise UsageError(
             f"{station!r} cannot name a station.",

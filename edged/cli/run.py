@@ -38,6 +38,7 @@ def run(
     verbose: Annotated[bool, typer.Option("--verbose", help="Log more.")] = False,
 ) -> None:
     """Run the station until it is told to stop (SIGTERM or Ctrl-C)."""
+    os.umask(0o027)
     _log_to_stderr(verbose=verbose)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -33,7 +33,7 @@ class Why(StrEnum):
     NO_MEDIA = "the content is not sound or picture in a known format, or it is damaged beyond reading"
     REFUSED = "the content is of a kind that is not opened here, such as a list of other files or a script"
     NO_STREAM = "the file is a media container without any picture or sound that can be identified"
-    TOO_LONG = "reading the file took too long and was stopped"
+    TOO_LONG = "looking into the file took too long and was stopped, which says nothing about its content"
     TOO_LARGE = "reading the file asked for more time or memory than any recording needs and was stopped"
     CRASH = "reading the file made the reading program crash; it was confined"
     TALKATIVE = "the file describes itself at greater length than any recording needs"

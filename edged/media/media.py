@@ -1,7 +1,7 @@
 """What the station asks of this room: is everything there, what is this file, make a derivative of it.
 
 A derivative is decided by `plan`, run in the sandbox, and then looked at: ffmpeg's exit status is not believed, the
-file must also be what was planned when it is probed itself. The result is a new file in a folder of the
+file must also be whole, and be what was planned when it is probed itself. The result is a new file in a folder of the
 caller's, which makes it durable or deletes it; whatever else happens (a reason, an error, a stop), no file is
 left.
 """
@@ -23,8 +23,9 @@ from edged.media.plan import Kind, NoDerivative, Plan, plan
 from edged.media.probe import probe
 from edged.media.reading import PROBE_BOUNDS
 from edged.media.sandbox import Ended, Sandbox, regular_bytes
+from edged.media.whole import is_whole_jpeg, is_whole_mp4
 
-_VERSION: Final = re.compile(rb"ffmpeg version ([0-9A-Za-z.+~:-]{1,60}) ")
+_BANNER: Final = re.compile(rb"ffmpeg version ([0-9A-Za-z.+~:-]{1,60}) ")
 _NEEDED_ENCODERS: Final = ("libx264", "aac", "mjpeg")
 _INSTALL_HINT: Final = "install ffmpeg 5.1 or newer from the distribution"
 _FULL_BYTES: Final = 1 << 20
@@ -52,14 +53,13 @@ class Media:
     def check(self, stop: threading.Event) -> str:
         """Give ffmpeg's name and version; raises ToolError saying what is missing before media work is begun."""
         self._sandbox.check(stop)
-        for command in (("ffprobe", "-version"), ("ffmpeg", "-hide_banner", "-encoders")):
-            ended = self._sandbox.run(command, bounds=PROBE_BOUNDS, stop=stop)
-            if ended.code != 0:
-                raise ToolError(f"{command[0]} is installed but does not run", hint=_INSTALL_HINT)
+        if self._sandbox.run(("ffprobe", "-version"), bounds=PROBE_BOUNDS, stop=stop).code != 0:
+            raise ToolError("ffprobe is installed but does not run", hint=_INSTALL_HINT)
+        ended = self._sandbox.run(("ffmpeg", "-encoders"), bounds=PROBE_BOUNDS, stop=stop)
         missing = [name for name in _NEEDED_ENCODERS if f" {name} " not in ended.stdout.decode(errors="replace")]
         if missing:
             raise ToolError(f"ffmpeg is installed without {', '.join(missing)}", hint=_INSTALL_HINT)
-        return self._version(stop)
+        return _tool(ended)
 
     def probe(self, file: Path, stop: threading.Event) -> MediaFacts | Unreadable:
         """Find out what a file is.
@@ -79,29 +79,36 @@ class Media:
         decision = plan(kind, facts, regular_bytes(source))
         if isinstance(decision, NoDerivative):
             return decision
-        tool = self._version(stop)
         with contextlib.ExitStack() as undo:
             file = _new_file(into, decision)
             undo.callback(file.unlink, missing_ok=True)
             ended = self._sandbox.run(
                 ("ffmpeg", *decision.arguments), bounds=decision.bounds, stop=stop, reads=source, writes=file
             )
-            if ended.code != 0:
+            if ended.code != 0 or not self._is_as_planned(file, decision, stop):
                 if shutil.disk_usage(into).free < _FULL_BYTES:
                     raise FullError(f"the disk has no room for a {kind}", hint="make room: nothing is lost")
                 return NoDerivative(reason=_failure(ended, decision))
-            if not _is_as_planned(self.probe(file, stop), decision):
-                return NoDerivative(reason=f"the file holds too little that can be shown to make a {kind}")
+            made = Derivative(kind=kind, file=file, tool=_tool(ended), arguments=decision.arguments)
             undo.pop_all()
-        return Derivative(kind=kind, file=file, tool=tool, arguments=decision.arguments)
+        return made
 
-    def _version(self, stop: threading.Event) -> str:
-        """Ask each time: the distribution may update ffmpeg while the station runs."""
-        ended = self._sandbox.run(("ffmpeg", "-version"), bounds=PROBE_BOUNDS, stop=stop)
-        match = _VERSION.match(ended.stdout)
-        if ended.code != 0 or match is None:
-            raise ToolError("ffmpeg does not say its version", hint=_INSTALL_HINT)
-        return f"ffmpeg {match[1].decode('ascii')}"
+    def _is_as_planned(self, file: Path, decision: Plan, stop: threading.Event) -> bool:
+        made = self.probe(file, stop)
+        if isinstance(made, Unreadable):
+            return False
+        if decision.kind == "poster":
+            return made.container == "jpeg" and is_whole_jpeg(file)
+        has_picture = made.picture is not None
+        return made.container == "mp4" and has_picture == (decision.suffix == ".mp4") and is_whole_mp4(file)
+
+
+def _tool(ended: Ended) -> str:
+    """Read name and version off the banner of the very run that did the work."""
+    match = _BANNER.match(ended.stderr)
+    if match is None:
+        raise ToolError("ffmpeg does not say its version", hint=_INSTALL_HINT)
+    return f"ffmpeg {match[1].decode('ascii')}"
 
 
 def _new_file(into: Path, decision: Plan) -> Path:
@@ -121,13 +128,4 @@ def _failure(ended: Ended, decision: Plan) -> str:
         return f"the {kind} grew larger than such a file can need and was given up"
     if ended.killed_by(signal.SIGKILL):
         return f"making the {kind} asked for more time or memory than any recording needs and was stopped"
-    return f"ffmpeg could not decode enough of the file to make a {kind}"
-
-
-def _is_as_planned(made: MediaFacts | Unreadable, decision: Plan) -> bool:
-    if isinstance(made, Unreadable):
-        return False
-    if decision.kind == "poster":
-        return made.container == "jpeg" and made.picture is not None
-    has_picture = made.picture is not None
-    return made.container == "mp4" and has_picture == (decision.suffix == ".mp4") and bool(made.duration_ms)
+    return f"the file holds too little that can be shown to make a {kind}"

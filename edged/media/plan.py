@@ -176,6 +176,7 @@ def _arguments(streams: list[FilterableStream], options: dict[str, str]) -> tupl
     fixed = {"fflags": "+bitexact", "flags:v": "+bitexact", "flags:a": "+bitexact"}
     bare = {"map_metadata": "-1", "map_chapters": "-1"}
     output = ffmpeg.output(*streams, OUTPUT, **fixed, **bare, **options)
-    common = ("-hide_banner", "-nostdin", "-v", "error", "-filter_complex_threads", str(_THREADS))
+    # The banner stays: it is how the program that does the work says its version.
+    common = ("-nostdin", "-nostats", "-filter_complex_threads", str(_THREADS))
     command = output.global_args(*common).compile(overwrite_output=True)
     return tuple(command[1:])

@@ -145,7 +145,8 @@ class Sandbox:
         if nice := shutil.which("nice", path=self._search):
             words += [nice, "-n", "10"]
         if ionice := shutil.which("ionice", path=self._search):
-            words += [ionice, "-t", "-c", "3"]
+            # Best effort, lowest: the class `idle` could starve for as long as recorders are being read.
+            words += [ionice, "-t", "-c", "2", "-n", "7"]
         return words
 
     def _program(self, name: str) -> str:

@@ -78,7 +78,7 @@ def build(config_folder: Path, clock: Clock, *, disk: Disk | None = None) -> Par
     book = Book(config.paths.state, station=StationId(config.station.id), clock=clock)
     disk = disk or Disk()
     pulse = Pulse()
-    book.ledger.on_append(pulse.beat)
+    book.database.on_news(pulse.beat)
     vault = Vault(config.paths.vault, disk, reserve_bytes=config.paths.reserve_mib << 20)
     vault.clear_incoming()
     parts = Parts(
@@ -97,6 +97,7 @@ def build(config_folder: Path, clock: Clock, *, disk: Disk | None = None) -> Par
         live=Live(clock),
         pulse=pulse,
         stop=threading.Event(),
+        turns=threading.Semaphore(config.bays.at_once),
     )
     parts.register()
     return parts

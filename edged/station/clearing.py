@@ -25,14 +25,15 @@ def decide(parts: Parts, docking: DockingRow, *, unsealed: int) -> Clearance:
     )
 
 
-def still_waiting(parts: Parts, docking: DockingRow, *, unsealed: int) -> int:
-    """Count the files not erased yet whose clearance is there or can still come.
+def lacks_proof(parts: Parts, docking: DockingRow, *, unsealed: int) -> bool:
+    """Say whether waiting can bring clearance for files that do not have it yet.
 
-    It cannot come without a store, for what is not trusted, nor for any file while others could not be taken.
+    It cannot come without a store, for what is not trusted, nor for any file while others could not be taken. A
+    quick look at the projections, made at every step of the ledger; `decide` alone says what may be erased.
     """
     if unsealed or parts.store is None or parts.config.bays.wipe == "never":
-        return 0
-    return parts.book.facts.awaiting_proof(docking.docking)
+        return False
+    return parts.book.facts.lacking_proof(docking.docking, parts.store.id) > 0
 
 
 def _card_file(parts: Parts, row: SealedFileRow) -> CardFile:

@@ -25,31 +25,45 @@ _JOIN_SECONDS = 20.0
 class Bay(threading.Thread):
     """One recorder in one bay, from arrival to departure."""
 
-    def __init__(self, parts: Parts, source: DirectorySource, docked: Docked, turns: threading.Semaphore) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        source: DirectorySource,
+        docked: Docked,
+        before: threading.Thread | None,
+    ) -> None:
+        """`before` is the thread of the recorder that was in this bay before, perhaps still ending its docking."""
         super().__init__(name=f"bay {docked.bay}", daemon=True)
         self.gone = threading.Event()
+        self._before = before
         self._parts = parts
         self._docked = docked
-        self._turns = turns
         self._intake = Intake(parts, source, docked, self.gone)
 
     def run(self) -> None:
         """Take the recorder in, trying again for as long as it is there."""
         bay, live, pauses = self._docked.bay, self._parts.live, Pauses()
-        live.set_bay(bay, "waiting", text="Waiting for its turn.")
-        with self._turns:
-            while not self.gone.is_set():
-                wait = guarded(self._step, source=f"bay {bay}", live=live, pauses=pauses)
-                if not pauses.failures or self.gone.wait(wait):
-                    break
-                live.set_bay(bay, "waiting", text="Something went wrong; it is tried again by itself.")
-        if self.gone.is_set():
-            live.clear_bay(bay)
+        if self._before is not None:
+            self._before.join()
+        while not self.gone.is_set():
+            wait = guarded(self._step, source=f"bay {bay}", live=live, pauses=pauses)
+            if not pauses.failures or self.gone.wait(wait):
+                break
+            live.set_bay(bay, "waiting", text="Something went wrong; it is tried again by itself.")
+        self.gone.wait()
+        if not self._parts.stop.is_set():
+            # A daemon that stops leaves dockings open, to be continued.
+            guarded(self._leave, source=f"bay {bay}", live=live, pauses=pauses)
             live.calm(f"bay {bay}")
+        live.clear_bay(bay)
 
     def _step(self) -> float:
         if not self.gone.is_set():
             self._intake.run()
+        return 0.0
+
+    def _leave(self) -> float:
+        self._intake.leave()
         return 0.0
 
 
@@ -59,8 +73,8 @@ class Daemon:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         config = parts.config
-        self._turns = threading.Semaphore(config.bays.at_once)
         self._bays: dict[str, Bay] = {}
+        self._leaving: dict[str, Bay] = {}
         self._lock = threading.Lock()
         self._source = DirectorySource(
             config.bays.folder,
@@ -98,8 +112,8 @@ class Daemon:
         _log.info("stopped")
 
     def _arrived(self, docked: Docked) -> None:
-        bay = Bay(self._parts, self._source, docked, self._turns)
         with self._lock:
+            bay = Bay(self._parts, self._source, docked, self._leaving.pop(docked.bay, None))
             self._bays[docked.bay] = bay
         _log.info("bay %s: a recorder arrived", docked.bay)
         bay.start()
@@ -107,12 +121,12 @@ class Daemon:
     def _departed(self, docked: Docked) -> None:
         with self._lock:
             bay = self._bays.pop(docked.bay, None)
+            if bay is not None:
+                self._leaving[docked.bay] = bay
         _log.info("bay %s: the recorder left", docked.bay)
         if bay is not None:
             bay.gone.set()
             self._parts.pulse.beat()
-            bay.join()
-            self._parts.live.clear_bay(docked.bay)
 
     def _end_absent(self) -> None:
         """End the dockings that were open when the station stopped and whose recorders are not there any more."""

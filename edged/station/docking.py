@@ -11,6 +11,8 @@ ended as interrupted, and what was cleared but not confirmed as erased is looked
 
 import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC
 
 from edged.bays import claims, inventory, wipe
@@ -18,17 +20,19 @@ from edged.bays.recognise import Recognised, recognise
 from edged.bays.source import Docked, Source
 from edged.book.facts import DockingRow
 from edged.clock import random_hex
-from edged.errors import LedgerError, RecorderError, RefusedRecorderError, StoppedError
+from edged.errors import LedgerError, RefusedRecorderError, StoppedError
 from edged.evidence import bodies
 from edged.evidence.canonical import decode
 from edged.evidence.digests import sha256_hex
-from edged.evidence.ids import DockingId, to_id
+from edged.evidence.ids import DockingId, RecorderId, to_id
 from edged.station.live import Phase
 from edged.station.parts import Parts
 from edged.station.releasing import Release, end_interrupted, settle_wipes
 from edged.station.sealing import Sealer
 
 _log = logging.getLogger(__name__)
+
+_TURN_SECONDS = 1.0
 
 
 class Intake:
@@ -43,41 +47,43 @@ class Intake:
         self._source = source
         self._docked = docked
         self._gone = gone
+        self._recorder: RecorderId | None = None
+
+    def leave(self) -> None:
+        """End what is still open after the recorder left, and let go of it."""
+        parts, bay = self._parts, self._docked.bay
+        if self._recorder is None:
+            return
+        last = parts.book.facts.last_docking(self._recorder)
+        if last is not None and last.outcome is None and last.bay == bay:
+            settle_wipes(parts, last, None)
+            end_interrupted(parts, last)
+        parts.claims.give_back(self._recorder, bay)
 
     def run(self) -> None:
         """Run the docking to its end; a refusal is reported and is an end too.
 
         Raises EdgedError for what may pass (full vault, a card that cannot be read now), StoppedError.
         """
-        parts, bay = self._parts, self._docked.bay
+        parts = self._parts
         self._show("listing", text="Reading what is on the recorder.")
         try:
             found = inventory.take_inventory(self._docked.root, self._gone)
             recognised = recognise(self._docked, found.items, parts.profiles, parts.register())
-            recorder = recognised.recorder.id
-            parts.claims.take(recorder, bay)
+            parts.claims.take(recognised.recorder.id, self._docked.bay)
         except RefusedRecorderError as error:
             self._refuse(error)
             return
-        try:
-            self._dock(recognised, found)
-        finally:
-            parts.claims.give_back(recorder, bay)
+        self._recorder = recognised.recorder.id
+        self._dock(recognised, found)
 
     def _dock(self, recognised: Recognised, found: inventory.Inventory) -> None:
         docking = self._continued(recognised, found) or self._begin(recognised, found)
-        self._show("copying", recorder=docking.recorder, officer=docking.officer, docking=docking.docking)
-        try:
+        self._show("waiting", recorder=docking.recorder, officer=docking.officer, docking=docking.docking)
+        with self._turn_to_read():
             left = self._take(docking, recognised, found)
-            release = Release(self._parts, self._source, self._docked, docking, recognised.profile, self._gone)
-            end = release.run(unsealed=left)
-        except (RecorderError, StoppedError):
-            # A daemon that stops leaves the docking open, to be continued; a recorder that leaves ends it.
-            if self._parts.stop.is_set() or not self._gone.is_set():
-                raise
-            settle_wipes(self._parts, docking, None)
-            end_interrupted(self._parts, docking)
-            return
+        release = Release(self._parts, self._source, self._docked, docking, recognised.profile, self._gone)
+        end = release.run(unsealed=left)
         self._parts.book.ledger.append(end)
         if end.outcome == "cleared":
             self._show("done", text="Empty. The recorder can be taken out.")
@@ -109,6 +115,11 @@ class Intake:
 
     def _begin(self, recognised: Recognised, found: inventory.Inventory) -> DockingRow:
         parts, recorder = self._parts, recognised.recorder
+        for other in parts.book.facts.open_dockings():
+            # Another recorder was here when the station stopped, and left without anybody seeing it.
+            if other.bay == self._docked.bay:
+                settle_wipes(parts, other, None)
+                end_interrupted(parts, other)
         docking = DockingId(f"dk-{parts.clock.now():%Y%m%d}-{random_hex(8)}")
         document = found.document(docking, self._docked.filesystem)
         body = bodies.Docking(
@@ -163,7 +174,21 @@ class Intake:
         )
         with Sealer(parts, self._docked, docking, self._gone) as sealer:
             taken = [sealer.take(item, claimed[item.path]) for item in todo]
-        return taken.count(False)
+        # A folder that could not be listed may hold files that nobody took.
+        return taken.count(False) + sum(trouble.what != "vanished" for trouble in found.troubles)
+
+    @contextmanager
+    def _turn_to_read(self) -> Iterator[None]:
+        """Wait until few enough other recorders are being read; waiting for proofs afterwards takes nobody's turn."""
+        turns = self._parts.turns
+        while not turns.acquire(timeout=_TURN_SECONDS):
+            self._show("waiting", text="Waiting for its turn; other recorders are being read.")
+            if self._gone.is_set():
+                raise StoppedError("The recorder left before its turn, or the station stops.")
+        try:
+            yield
+        finally:
+            turns.release()
 
     def _refuse(self, error: RefusedRecorderError) -> None:
         """Report a recorder that is not taken in; nothing on it is touched."""

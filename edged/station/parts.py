@@ -28,13 +28,17 @@ from edged.vault.vault import Place, Vault
 class Claims:
     """Which recorder is taken in by which bay: two bays never write one recorder's chain."""
 
+    _PATIENCE_SECONDS = 10.0
+    """How long the bay that a recorder was moved away from may take to let go of it."""
+
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._bays: dict[RecorderId, BayId] = {}
 
     def take(self, recorder: RecorderId, bay: BayId) -> None:
-        """Claim a recorder for a bay; raises RefusedRecorderError if another bay has it."""
-        with self._lock:
+        """Claim a recorder for a bay; raises RefusedRecorderError if another bay keeps it."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._bays.get(recorder, bay) == bay, self._PATIENCE_SECONDS)
             if self._bays.setdefault(recorder, bay) != bay:
                 raise RefusedRecorderError(
                     f"Recorder {recorder} is in another bay already; one of the two bears the wrong number.",
@@ -43,9 +47,10 @@ class Claims:
 
     def give_back(self, recorder: RecorderId, bay: BayId) -> None:
         """Give up a claim."""
-        with self._lock:
+        with self._changed:
             if self._bays.get(recorder) == bay:
                 del self._bays[recorder]
+                self._changed.notify_all()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +74,8 @@ class Parts:
     pulse: Pulse
     stop: threading.Event
     """Set once, when the station stops."""
+    turns: threading.Semaphore
+    """Held while a recorder is being read: so many at the same time."""
     claims: Claims = field(default_factory=Claims)
     _registers: list[Register] = field(default_factory=list)
 

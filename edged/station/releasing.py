@@ -16,12 +16,14 @@ from edged.errors import LedgerError, StoppedError
 from edged.evidence import bodies
 from edged.evidence.ids import EntryRef
 from edged.rules.clearance import Cleared, FileClearance
-from edged.station.clearing import decide, still_waiting
+from edged.station.clearing import decide, lacks_proof
 from edged.station.live import Phase
 from edged.station.parts import Parts
 
 _LOOK_SECONDS = 30.0
 """How often a waiting docking looks again when nothing wakes it."""
+_REST_SECONDS = 0.3
+"""How long it rests between two looks while the ledger grows fast."""
 _ITEMS_AN_ENTRY = 100
 _BYTES_AN_ENTRY = 48_000
 """Bounds of a `clearance`: an entry has at most 65 535 bytes, and a path may be escaped to three times its length."""
@@ -48,6 +50,7 @@ class Release:
         self._docking = docking
         self._profile = profile
         self._gone = gone
+        self._wiped = 0
 
     def run(self, *, unsealed: int) -> bodies.Undocking:
         """Wait, erase, and give the entry that ends the docking; `unsealed` files of it could not be taken.
@@ -58,11 +61,10 @@ class Release:
         try:
             while True:
                 wake.clear()
-                ready = self._ready(unsealed)
-                if still_waiting(self._parts, self._docking, unsealed=unsealed) > len(ready):
+                if lacks_proof(self._parts, self._docking, unsealed=unsealed):
                     self._show_securing()
                     self._wait(wake)
-                elif ready:
+                elif ready := self._ready(unsealed):
                     self._erase_all(ready)
                 else:
                     break
@@ -111,8 +113,8 @@ class Release:
             )
         entry = wiped(self._docking, path, sealed, clearance, outcome)
         self._parts.book.ledger.append(entry, *anomalies)
-        progress = self._parts.book.facts.docking_progress(self._docking.docking)
-        self._show("wiping", wiped=progress["wiped"])
+        self._wiped += outcome == "gone"
+        self._show("wiping", wiped=self._wiped)
 
     def _sealed(self, file: FileClearance) -> SegmentRow:
         row = self._parts.book.facts.segment(file.segment or "")
@@ -123,13 +125,15 @@ class Release:
     def _end(self) -> bodies.Undocking:
         if self._parts.config.bays.wipe != "never":
             wipe.tidy(self._docked.root, self._profile, self._gone)
-        remaining = len(inventory.take_inventory(self._docked.root, self._gone).files)
+        left = inventory.take_inventory(self._docked.root, self._gone)
+        empty = not left.files and not left.troubles
         return bodies.Undocking(
-            docking=self._docking.docking, outcome="kept" if remaining else "cleared", remaining=remaining
+            docking=self._docking.docking, outcome="cleared" if empty else "kept", remaining=len(left.files)
         )
 
     def _show_securing(self) -> None:
         progress = self._parts.book.facts.docking_progress(self._docking.docking)
+        self._wiped = progress["wiped"]
         self._show(
             "securing",
             text="Every file is sealed; the copies are being secured, then the recorder is erased.",
@@ -142,7 +146,7 @@ class Release:
         """Wait for news; whoever sets `gone` also gives a beat."""
         if not self._gone.is_set():
             wake.wait(_LOOK_SECONDS)
-        if self._gone.is_set():
+        if self._gone.wait(_REST_SECONDS):
             raise StoppedError("The recorder left, or the station stops.")
 
     def _show(self, phase: Phase, **changes: object) -> None:

@@ -158,7 +158,7 @@ class Sealer:
     def _segment_of(self, path: str | None) -> SegmentId | None:
         if path is None:
             return None
-        found = self._parts.book.facts.found(self._docking.docking).get(path)
+        found = self._parts.book.facts.found_at(self._docking.docking, path)
         return None if found is None else found.segment
 
     def _write_sighting(self, segment: SegmentId, item: Item) -> None:

@@ -49,6 +49,9 @@ class Account:
     outcomes: tuple[tuple[str, str], ...]
     """Recorder id and outcome of each `undocking`, in order."""
 
+    interrupted: tuple[str, ...]
+    """Dockings that ended as interrupted."""
+
     cases: Mapping[str, str | None]
     """By segment id, the case of its newest classification."""
 
@@ -56,6 +59,10 @@ class Account:
     def files(self) -> Mapping[FileKey, str]:
         """Segment id of every file that is accounted for."""
         return {**self.sealed, **self.sighted}
+
+    def sealed_in(self, docking: str) -> int:
+        """Count the segments that were sealed in a docking."""
+        return sum(body["docking"] == docking for body in self.segments.values())
 
     @property
     def quarantined(self) -> frozenset[FileKey]:
@@ -118,6 +125,7 @@ def _account(entries: list[tuple[str, Body]]) -> Account:
         wiped=frozenset(key(body) for body in of("wipe") if body["outcome"] == "gone"),
         derivatives=frozenset((body["segment"], body["kind"]) for body in of("derivative")),
         outcomes=tuple((dockings[body["docking"]]["recorder"]["id"], body["outcome"]) for body in of("undocking")),
+        interrupted=tuple(body["docking"] for body in of("undocking") if body["outcome"] == "interrupted"),
         cases={body["segment"]: body["case"] for body in of("classification")},
     )
 

@@ -13,7 +13,7 @@ from hwsim.demo import proofs, scene, verdicts
 from hwsim.demo.account import Account, FileKey, account
 from hwsim.demo.proofs import expect
 from hwsim.demo.scene import Recorder
-from hwsim.demo.screen import Bay, Screen, bays_of
+from hwsim.demo.screen import Bay, Screen, Status, status_of
 from hwsim.demo.stage import Stage
 from hwsim.demo.station import Station
 from hwsim.demo.store import DemoStore
@@ -52,6 +52,7 @@ class Acts:
     def empty_the_recorders(self) -> None:
         """Dock all recorders, pull one in the middle, and wait until all are cleared, wiped and taken out."""
         self._wait("the daemon answers", lambda _: True)
+        self._screen.step("the daemon answers: recorders can be docked")
         for recorder in self._recorders:
             if recorder.name != scene.PULLED:
                 dock(self._stage.recorders / recorder.name, self._bay(recorder.name))
@@ -67,11 +68,16 @@ class Acts:
 
     def read_the_ledger(self) -> Account:
         """Wait until the station has nothing left to do, and read what its ledger says happened."""
+        self._screen.step("the station makes posters and proxies, and publishes its ledger")
         ledger = self._settled()
         outcomes = Counter(ledger.outcomes)
         expect(outcomes[scene.PULLED, "interrupted"] == 1, f"{scene.PULLED} was not interrupted once: {outcomes}")
         for recorder in self._recorders:
             expect(outcomes[recorder.name, "cleared"] == 1, f"{recorder.name} was not cleared once: {outcomes}")
+        early = ledger.sealed_in(ledger.interrupted[0])
+        found = ledger.dockings[ledger.interrupted[0]]["files"]
+        expect(0 < early < found, f"{early} of {found} files were sealed when {scene.PULLED} was pulled out")
+        self._screen.note(f"{early} of {found} files of {scene.PULLED} were sealed when it was pulled out")
         return ledger
 
     def _settled(self) -> Account:
@@ -79,10 +85,9 @@ class Acts:
         end = self._clock.monotonic() + _PATIENCE_SECONDS
         ledger, grown, size = None, self._clock.monotonic(), -1
         while self._clock.monotonic() < end:
-            self._station.check_alive()
-            log = self._station.status()["ledger"]
-            if (log["size"], log["published"]) != (size, size):
-                size, grown = log["size"], self._clock.monotonic()
+            status = self._look()
+            if status is None or (status.entries, status.published) != (size, size):
+                size, grown = -1 if status is None else status.entries, self._clock.monotonic()
             elif self._clock.monotonic() - grown > _REST_SECONDS:
                 ledger = account(self._station.ledger())
                 if not ledger.unwatchable:
@@ -95,6 +100,7 @@ class Acts:
         """Compare what the cards held with ledger, vault, store and cards; gives the original files."""
         files = proofs.originals(self._stage.originals)
         proofs.check_account(files, ledger)
+        proofs.check_variety(ledger)
         self._screen.step(f"the ledger accounts for each of the {len(files)} files that the cards held")
         size = proofs.check_vault(files, ledger, self._stage.state / "vault")
         self._screen.step(f"every original lies in the vault, byte for byte ({size / 1e6:.1f} MB compared)")
@@ -154,23 +160,23 @@ class Acts:
     def _wait(self, what: str, until: Callable[[Sequence[Bay]], bool]) -> None:
         """Look at the station and show it until something is so; raises ExpectationError when it takes too long."""
         end = self._clock.monotonic() + _PATIENCE_SECONDS
-        bays: Sequence[Bay] | None = None
+        status: Status | None = None
         while self._clock.monotonic() < end:
-            self._station.check_alive()
-            bays = self._look()
-            if bays is not None and until(bays):
+            status = self._look()
+            if status is not None and until(status.bays):
                 return
             self._never.wait(_LOOK_SECONDS)
-        raise proofs.ExpectationError(f"after {_PATIENCE_SECONDS:.0f} s it is not so that {what}; bays: {bays}")
+        raise proofs.ExpectationError(f"after {_PATIENCE_SECONDS:.0f} s it is not so that {what}: {status}")
 
-    def _look(self) -> Sequence[Bay] | None:
-        """Show the bays as they are now; gives None while the daemon does not answer yet."""
+    def _look(self) -> Status | None:
+        """Show what the station is doing now; gives None while the daemon does not answer yet."""
+        self._station.check_alive()
         try:
-            bays = bays_of(self._station.status())
+            status = status_of(self._station.status())
         except UnavailableError:
             return None
-        self._screen.show(bays)
-        return bays
+        self._screen.show(status)
+        return status
 
     def _bay(self, name: str) -> Path:
         return self._stage.bays / name

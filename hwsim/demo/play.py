@@ -43,7 +43,7 @@ def play(folder: Path, console: Console) -> None:
         screen.step(f"central storage: SeaweedFS at {store.endpoint}, bucket {store.bucket} with Object Lock")
         station = running.enter_context(Station(stage))
         _set_up(stage, station, store, recorders)
-        screen.step("the station is made (`edged init`) and runs (`edged run`)")
+        screen.step("the station is made (`edged init`), and its daemon started (`edged run`)")
         running.enter_context(screen)
         acts = Acts(stage=stage, station=station, store=store, recorders=recorders, screen=screen, clock=clock)
         acts.empty_the_recorders()

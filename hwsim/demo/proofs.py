@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _PART_BYTES = 8 * 1024 * 1024
+_LARGE_BYTES = 20 * 1024 * 1024
 
 
 class ExpectationError(EdgedError):
@@ -56,6 +57,22 @@ def check_account(files: Mapping[FileKey, Path], account: Account) -> None:
         missing, surplus = set(files) - keys, keys - set(files)
         expect(not missing, f"{len(missing)} files are not {what}, such as {min(missing, default=None)}")
         expect(not surplus, f"{len(surplus)} files are {what} that no card held: {min(surplus, default=None)}")
+
+
+def check_variety(account: Account) -> None:
+    """Expect that what was special about the files was noticed by the station."""
+    bodies = list(account.segments.values())
+    reasons = [body["media"]["unreadable"] for body in bodies if "unreadable" in body["media"]]
+    for what, found in (
+        ("is marked as important", any(body["important"] for body in bodies)),
+        ("has more than 20 MiB", any(body["bytes"] > _LARGE_BYTES for body in bodies)),
+        ("is empty", any(body["bytes"] == 0 for body in bodies)),
+        ("is called cut off before its index", any("moov" in reason for reason in reasons)),
+        ("is said to be no media", any("known format" in reason for reason in reasons)),
+        ("stands beside a video", any(body["side_of"] for body in bodies)),
+        ("is a video that can be read", any(body["media"].get("video") for body in bodies)),
+    ):
+        expect(found, f"no segment {what}, though a card held such a file")
 
 
 def check_vault(files: Mapping[FileKey, Path], account: Account, vault: Path) -> int:

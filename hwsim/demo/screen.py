@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from rich.console import Console
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -42,27 +43,43 @@ class Bay:
         return _COLOURS.get(self.phase, "yellow")
 
 
-def bays_of(status: Mapping[str, Any]) -> tuple[Bay, ...]:
-    """Read the bays out of what `edged status --json` prints; raises MalformedError."""
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """What the station is doing."""
+
+    bays: tuple[Bay, ...]
+
+    entries: int
+    """In the ledger."""
+
+    published: int
+    """Of those, under a published checkpoint."""
+
+
+def status_of(plain: Mapping[str, Any]) -> Status:
+    """Read what `edged status --json` prints; raises MalformedError."""
     try:
-        return tuple(
-            Bay(
-                name=bay["bay"],
-                phase=bay["phase"],
-                text=bay["text"],
-                files=bay["files"],
-                files_done=bay["files_done"],
-                size_bytes=bay["bytes"],
-                done_bytes=bay["bytes_done"],
-                bytes_per_second=bay["bytes_per_second"],
-                replicated=bay["replicated"],
-                wiped=bay["wiped"],
-                removable=bay["removable"],
-            )
-            for bay in status["bays"]
-        )
+        ledger = plain["ledger"]
+        bays = tuple(_bay(bay) for bay in plain["bays"])
+        return Status(bays=bays, entries=ledger["size"], published=ledger["published"])
     except (KeyError, TypeError) as error:
         raise MalformedError(f"the station's status is not as expected: {error!r}") from error
+
+
+def _bay(plain: Mapping[str, Any]) -> Bay:
+    return Bay(
+        name=plain["bay"],
+        phase=plain["phase"],
+        text=plain["text"],
+        files=plain["files"],
+        files_done=plain["files_done"],
+        size_bytes=plain["bytes"],
+        done_bytes=plain["bytes_done"],
+        bytes_per_second=plain["bytes_per_second"],
+        replicated=plain["replicated"],
+        wiped=plain["wiped"],
+        removable=plain["removable"],
+    )
 
 
 class Screen:
@@ -96,21 +113,26 @@ class Screen:
         """Say more about the step before."""
         self._console.print(Text(" " * 10 + text, style="dim"), soft_wrap=True)
 
-    def show(self, bays: Sequence[Bay]) -> None:
-        """Show the bays as they are now."""
+    def show(self, status: Status) -> None:
+        """Show what the station is doing now."""
         if self._live is not None:
-            self._live.update(_table(bays))
+            self._live.update(_picture(status))
             return
-        phases = {bay.name: bay.phase for bay in bays}
-        for bay in bays:
+        phases = {bay.name: bay.phase for bay in status.bays}
+        for bay in status.bays:
             if self._phases.get(bay.name) != bay.phase:
                 counts = f"{bay.files_done}/{bay.files} files, {bay.replicated} uploaded, {bay.wiped} wiped"
                 self.note(f"{bay.name}: {bay.phase}, {counts}. {bay.text}".rstrip())
         self._phases = phases
 
 
+def _picture(status: Status) -> RenderableType:
+    ledger = Text(f"ledger: {status.entries} entries, {status.published} of them published", style="dim")
+    return Group(_table(status.bays), ledger) if status.bays else ledger
+
+
 def _table(bays: Sequence[Bay]) -> Table:
-    table = Table(title="Bays", title_justify="left", expand=False)
+    table = Table(box=SIMPLE_HEAD)
     for heading in ("", "recorder", "state", "read", "MB", "MB/s", "sealed", "uploaded", "wiped"):
         numbers = heading in {"MB", "MB/s", "sealed", "uploaded", "wiped"}
         table.add_column(heading, justify="right" if numbers else "left", no_wrap=True)
@@ -124,6 +146,4 @@ def _table(bays: Sequence[Bay]) -> Table:
             f"{bay.bytes_per_second / _MB:.1f}" if bay.phase == "copying" else "",
             *(f"{count}/{bay.files}" for count in (bay.files_done, bay.replicated, bay.wiped)),
         )
-    if not bays:
-        table.add_row("", Text("no recorder docked", style="dim"))
     return table

@@ -72,14 +72,17 @@ class Station:
         """End the daemon in order and give its exit code; None if it did not run."""
         if self._daemon is None:
             return None
-        self._daemon.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            self._daemon.wait(_STOP_SECONDS)
-        self._daemon.kill()
-        code = self._daemon.wait()
-        self._daemon = None
-        if self._log is not None:
-            self._log.close()
+        daemon, self._daemon = self._daemon, None
+        daemon.terminate()
+        try:
+            with suppress(subprocess.TimeoutExpired):
+                daemon.wait(_STOP_SECONDS)
+        finally:
+            # Also if a second ctrl-C ended the wait.
+            daemon.kill()
+            code = daemon.wait()
+            if self._log is not None:
+                self._log.close()
         return code
 
     def check_alive(self) -> None:

@@ -1,6 +1,7 @@
 """The demo's central storage: a SeaweedFS of its own with one bucket under Object Lock."""
 
 import secrets
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -24,12 +25,14 @@ class DemoStore:
         self._server = SeaweedFS(folder, access_key=secrets.token_hex(8), secret_key=secrets.token_hex(16))
 
     def __enter__(self) -> Self:
-        self._server.start()
-        try:
-            self.client().create_bucket(Bucket=self.bucket, ObjectLockEnabledForBucket=True)
-        except (ClientError, BotoCoreError) as error:
-            self._server.stop()
-            raise StoreError(f"the store makes no bucket: {error}") from error
+        with ExitStack() as undo:
+            undo.callback(self._server.stop)
+            self._server.start()
+            try:
+                self.client().create_bucket(Bucket=self.bucket, ObjectLockEnabledForBucket=True)
+            except (ClientError, BotoCoreError) as error:
+                raise StoreError(f"the store makes no bucket: {error}") from error
+            undo.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:

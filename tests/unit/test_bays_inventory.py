@@ -242,10 +242,13 @@ def test_folder_replaced_by_a_link_while_listed_is_not_entered(tmp_path: Path) -
     assert {item.path: item.kind for item in inventory.items}["d"] == "other" or inventory.troubles
 
 
-def test_card_taken_out_while_listed_gives_no_inventory(tmp_path: Path) -> None:
+@pytest.mark.parametrize("paths", [["a"], ["DCIM/a"]], ids=["while its last folder is listed", "before that"])
+def test_card_taken_out_while_listed_gives_no_inventory(tmp_path: Path, paths: list[str]) -> None:
     card = tmp_path / "card"
-    (card / "DCIM").mkdir(parents=True)
-    (card / "DCIM" / "a").touch()
+    card.mkdir()
+    for path in paths:
+        (card / path).parent.mkdir(exist_ok=True)
+        (card / path).touch()
     root = Root.at(card)
 
     def take_out() -> None:

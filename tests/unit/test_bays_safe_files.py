@@ -15,6 +15,8 @@ from edged.bays.safe_files import (
     Root,
     components,
     open_file,
+    open_in,
+    opened_folder,
     read_start,
 )
 from edged.errors import MalformedError
@@ -111,8 +113,17 @@ def test_socket_folder_and_file_as_folder_are_no_files(card: Path) -> None:
 
 
 def test_file_of_another_file_system_mounted_below_is_refused() -> None:
+    root = Root.at(Path("/"))
     with pytest.raises(NotAFileError):
-        open_file(Root.at(Path("/")), "proc/version")
+        open_file(root, "proc/version")
+    with pytest.raises(NotAFileError), opened_folder(root, [b"proc"]):
+        pass
+    parent = os.open("/proc", os.O_RDONLY)
+    try:
+        with pytest.raises(NotAFileError):
+            open_in(root, parent, b"version")
+    finally:
+        os.close(parent)
 
 
 def test_file_replaced_by_a_link_after_the_inventory_is_refused(card: Path) -> None:
@@ -158,6 +169,14 @@ def test_recorder_that_left_is_told_from_a_file_that_left(card: Path) -> None:
         open_file(root, "DCIM/100MEDIA/video.mp4")
     with pytest.raises(RecorderGoneError):
         Root.at(card)
+
+
+def test_recorder_that_leaves_while_a_file_is_opened_is_told_as_such(card: Path) -> None:
+    root = Root.at(card)
+    with opened_folder(root, [b"DCIM"]) as parent:
+        shutil.rmtree(card)
+        with pytest.raises(RecorderGoneError):
+            open_in(root, parent, b"video.mp4")
 
 
 def test_no_descriptor_is_left_open_by_refusals(card: Path) -> None:

@@ -273,6 +273,10 @@ def test_recorders_are_found_when_the_kernel_tells_nothing(
     source.start()
     (intake / "CAM-1").mkdir()
     assert told.next() == ("arrival", "CAM-1")
+    (intake.parent / "other").mkdir()
+    (intake / "CAM-1").rename(intake.parent / "pocket")
+    (intake.parent / "other").rename(intake / "CAM-1")
+    assert [told.next(), told.next()] == [("departure", "CAM-1"), ("arrival", "CAM-1")]
     (intake / "CAM-1").rmdir()
     assert told.next() == ("departure", "CAM-1")
 

@@ -108,6 +108,19 @@ def test_the_commands_make_dock_list_and_pull_a_card(tmp_path: Path, intake: Pat
     assert (tmp_path / "d" / "DEVICE.INI").is_file()
 
 
+def test_without_arguments_the_help_is_shown() -> None:
+    done = hwsim()
+    assert done.returncode == 0
+    assert all(command in done.stdout for command in ("record", "dock", "yank", "list", "demo"))
+
+
+@pytest.mark.parametrize("arguments", [("juggle",), ("record",), ("list", "a", "b")])
+def test_a_wrong_command_line_is_one_sentence_and_64(arguments: tuple[str, ...]) -> None:
+    done = hwsim(*arguments)
+    assert done.returncode == 64
+    assert len(done.stderr.splitlines()) == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -3,6 +3,7 @@
 import os
 import re
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +20,7 @@ from hwsim.layouts.layout import Worn
 from hwsim.layouts.nmea import sentence
 from hwsim.quick import QuickCamera, quick_card
 from hwsim.script import AWKWARD_NAMES, Feature, Order, plan
-from hwsim.video import Take
+from hwsim.video import Format, Take
 
 START = datetime(2026, 11, 21, 0, 30, tzinfo=UTC)
 WORN = Worn(device="EG01234", officer="138001", zone=ZoneInfo("Asia/Shanghai"))
@@ -168,6 +169,13 @@ def test_files_of_a_quick_card_differ_from_each_other(tmp_path: Path, camera: Qu
     write_card(plan(order(features=(Feature.JOINED,))), tmp_path / "card", camera)
     contents = {(tmp_path / "card" / os.fsdecode(path)).read_bytes() for path in files_on(tmp_path / "card")}
     assert len(contents) == 6
+
+
+def test_one_quick_camera_serves_several_threads(tmp_path: Path) -> None:
+    camera = QuickCamera(tmp_path / "clips")
+    with ThreadPoolExecutor(8) as pool:
+        clips = set(pool.map(camera.clip, [Format.MP4] * 8))
+    assert list((tmp_path / "clips").iterdir()) == list(clips)
 
 
 def test_a_card_is_whole_or_not_there(tmp_path: Path, camera: QuickCamera) -> None:

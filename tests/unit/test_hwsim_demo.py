@@ -15,11 +15,12 @@ from edged.clock import SystemClock
 from edged.errors import MalformedError, UsageError
 from hwsim.cards import Filmed
 from hwsim.demo import scene
-from hwsim.demo.screen import Screen, bays_of
+from hwsim.demo.screen import Screen, status_of
 from hwsim.demo.settings import with_values
 from hwsim.demo.stage import prepare
 from hwsim.script import Feature, plan
 
+LEDGER = {"size": 7, "published": 5}
 CONFIG = Path(__file__).parents[2] / "config"
 NOW = datetime(2026, 11, 21, 8, 0, 12, tzinfo=UTC)
 
@@ -98,7 +99,7 @@ def test_without_a_terminal_a_bay_gets_a_line_a_phase(capsys: pytest.CaptureFixt
     bay |= {"bytes_per_second": 3, "replicated": 0, "wiped": 0, "removable": False}
     with Screen(Console(force_terminal=False, width=200), SystemClock()) as screen:
         for phase in ("copying", "copying", "done"):
-            screen.show(bays_of({"bays": [bay | {"phase": phase}]}))
+            screen.show(status_of({"bays": [bay | {"phase": phase}], "ledger": LEDGER}))
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[:2] for line in lines] == [["A:", "copying,"], ["A:", "done,"]]
     assert "1/2 files, 0 uploaded, 0 wiped" in lines[0]
@@ -108,15 +109,15 @@ def test_on_a_terminal_the_bays_are_a_table(capsys: pytest.CaptureFixture[str]) 
     bay = {"bay": "A", "phase": "copying", "text": "", "files": 2, "files_done": 1, "bytes": 9, "bytes_done": 5_500_000}
     bay |= {"bytes_per_second": 12_300_000, "replicated": 0, "wiped": 0, "removable": False}
     with Screen(Console(force_terminal=True, width=200), SystemClock()) as screen:
-        screen.show(bays_of({"bays": [bay]}))
+        screen.show(status_of({"bays": [bay], "ledger": LEDGER}))
     shown = capsys.readouterr().out
-    for word in ("copying", "5.5", "12.3", "1/2"):
+    for word in ("copying", "5.5", "12.3", "1/2", "7 entries, 5 of them published"):
         assert word in shown
 
 
 def test_a_status_of_another_shape_is_refused() -> None:
     with pytest.raises(MalformedError, match="status"):
-        bays_of({"bays": [{"bay": "A"}]})
+        status_of({"bays": [{"bay": "A"}], "ledger": LEDGER})
 
 
 def test_the_case_reaches_further_than_a_clock_is_wrong() -> None:

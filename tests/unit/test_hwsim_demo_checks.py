@@ -53,6 +53,8 @@ def test_the_account_counts_distinct_recorder_and_path() -> None:
     assert ledger.replicated == {("A", "2.MP4"), ("A", "COPY/2.MP4")}
     assert ledger.wiped == {("A", "1.MP4")}
     assert ledger.outcomes == (("A", "interrupted"), ("A", "kept"))
+    assert ledger.interrupted == ("d1",)
+    assert ledger.sealed_in("d1") == 1
     assert dict(ledger.cases) == {"s1": "C"}
 
 
@@ -183,6 +185,32 @@ def test_a_file_that_is_left_out_is_noticed(good: Scene, left_out: int, sentence
     del good.lines[left_out]
     with pytest.raises(ExpectationError, match=sentence):
         proofs.check_account(good.files, good.ledger)
+
+
+def segment(number: int, *, size: int = 1, important: bool = False, side_of: str | None = None, **media: Any) -> str:
+    body = {"bytes": size, "important": important, "side_of": side_of, "media": media}
+    return entry("segment", segment=f"s{number}", docking="d", recorder="A", path=f"{number}", **body)
+
+
+VARIETY = [
+    segment(1, important=True, video="h264"),
+    segment(2, size=21 << 20, video="h264"),
+    segment(3, size=0, unreadable="the file is empty"),
+    segment(4, unreadable="the MP4 index (moov) is missing"),
+    segment(5, unreadable="the content is not in a known format"),
+    segment(6, side_of="s1", unreadable="the content is not in a known format"),
+]
+
+
+def test_a_varied_ledger_passes() -> None:
+    proofs.check_variety(account(VARIETY))
+
+
+@pytest.mark.parametrize("overlooked", [[0], [1], [2], [3], [4, 5], [5], [0, 1]])
+def test_what_the_station_overlooks_is_noticed(overlooked: list[int]) -> None:
+    lines = [line for number, line in enumerate(VARIETY) if number not in overlooked]
+    with pytest.raises(ExpectationError, match="no segment"):
+        proofs.check_variety(account(lines))
 
 
 def test_a_file_that_no_card_held_is_noticed(good: Scene) -> None:

@@ -104,10 +104,10 @@ def _of_custody(body: object, when: str) -> Iterator[Words]:
                     f"{body.docking} 的记录仪 {body.recorder.id} 未登记。",
                 )
         case bodies.Anomaly():
-            subject = "" if body.subject is None else f" {body.subject.kind} {body.subject.id}"
+            about = f"{body.subject.kind} {body.subject.id}" if body.subject else body.docking or "-"
             yield Words(
-                f"The station noted an anomaly on {when}: {body.kind}{subject}.",
-                f"采集站于 {when} 记录异常：{body.kind}{subject}。",
+                f"The station noted an anomaly on {when}: {body.kind} ({about}).",
+                f"采集站于 {when} 记录异常：{body.kind}（{about}）。",
             )
         case bodies.Correction():
             yield Words(

@@ -20,8 +20,12 @@ from edged.evidence.verification.sealed import Sealed
 def check_consistency(logs: Mapping[LogId, Log], sealed: Sequence[Sealed]) -> Check:
     """Compare checkpoints, proofs and what entries say of their log with each other."""
     objections: list[Check] = []
+    by_log: dict[LogId, list[Entry]] = {}
+    for each in sealed:
+        if each.entry is not None:
+            by_log.setdefault((each.entry.station, each.entry.epoch), []).append(each.entry)
     for log, here in logs.items():
-        entries = [each.entry for each in sealed if each.entry and (each.entry.station, each.entry.epoch) == log]
+        entries = by_log.get(log, [])
         objections += here.objections
         for size, head in here.heads.items():
             objections += _of_head(log, size, head, here)
@@ -149,6 +153,9 @@ def _of_statements(logs: Mapping[LogId, Log], sealed: Sequence[Sealed]) -> Itera
     heads = {
         (head.checkpoint.origin, size): head.checkpoint for log in logs.values() for size, head in log.heads.items()
     }
+    largest: dict[str, int] = {}
+    for origin, size in heads:
+        largest[origin] = max(size, largest.get(origin, 0))
     for each in sealed:
         body = None if each.entry is None else each.entry.body
         said = body.previous if isinstance(body, bodies.Genesis) else body
@@ -157,9 +164,7 @@ def _of_statements(logs: Mapping[LogId, Log], sealed: Sequence[Sealed]) -> Itera
         head = heads.get((said.origin, said.size))
         contradicted = head is not None and to_base64(head.root) != said.root
         # The checkpoint that a new epoch cites was the last one of the epoch before.
-        outgrown = isinstance(said, bodies.Previous) and any(
-            origin == said.origin and size > said.size for origin, size in heads
-        )
+        outgrown = isinstance(said, bodies.Previous) and largest.get(said.origin, 0) > said.size
         if contradicted or outgrown:
             yield failed(
                 f"{each.place} says of {said.origin} what its checkpoints here contradict.",

@@ -84,10 +84,10 @@ def _read_log(log: LogId, files: LogFiles, contents: Contents) -> Log:
         except MalformedError as error:
             _refuse(found, "station.pem", error)
     smaller: int | None = None
-    for size, here in sorted(files.sizes.items()):
+    for size in sorted(files.sizes):
         try:
-            _read_size(found, size, here, contents)
-            _read_joints(found, size, smaller, here, contents)
+            _read_size(found, size, files.sizes[size], contents)
+            _read_joints(found, files, size, smaller, contents)
         except MalformedError as error:
             _refuse(found, str(size), error)
         smaller = size
@@ -104,13 +104,17 @@ def _read_size(log: Log, size: int, files: SizeFiles, contents: Contents) -> Non
     log.heads[size] = Head(checkpoint=parse_checkpoint(note.text), note=note, data=data, cosigned=cosigned)
 
 
-def _read_joints(log: Log, size: int, smaller: int | None, files: SizeFiles, contents: Contents) -> None:
-    for old, path in files.joined_from.items():
-        if old != smaller:
-            raise MalformedError(f"from-{old}.consistency does not join the next smaller size of the bundle")
-        log.joints[size] = parse_consistency(contents.small(path, MAX_NOTE_BYTES))
-        if log.joints[size].old != old:
+def _read_joints(log: Log, files: LogFiles, size: int, smaller: int | None, contents: Contents) -> None:
+    for old, path in files.sizes[size].joined_from.items():
+        joint = parse_consistency(contents.small(path, MAX_NOTE_BYTES))
+        if joint.old != old:
             raise MalformedError(f"from-{old}.consistency proves from another size than its name says")
+        if old == smaller:
+            log.joints[size] = joint
+        elif old in files.sizes:
+            raise MalformedError(f"from-{old}.consistency does not join the next smaller size of the bundle")
+        else:
+            _miss(log, str(old))
 
 
 def _miss(log: Log, name: str) -> None:

@@ -170,8 +170,15 @@ class Report:
         of_segments = [segment.verdict for segment in self.segments]
         if "failed" in {*of_segments, *(check.verdict for check in self.checks.values())}:
             return "failed"
-        needed = [*of_segments, *(self.checks[name].verdict for name in _NEEDED)]
-        return worst(needed) if of_segments else "not-established"
+        return "verified" if of_segments and not self.open_checks else "not-established"
+
+    @property
+    def open_checks(self) -> set[str]:
+        """The checks that keep the bundle from being verified."""
+        named = [(name, self.checks[name]) for name in _NEEDED]
+        for segment in self.segments:
+            named += segment.checks.items()
+        return {name for name, check in named if check.verdict != "verified"}
 
     def plain(self) -> dict[str, object]:
         """Give the object that `edged verify --json` prints."""

@@ -11,22 +11,22 @@ from edged.evidence.verification.words import Words
 
 TITLES: Final[Mapping[str, Words]] = MappingProxyType(
     {
-        "bag": Words("No file is altered, missing or added", "文件未被改动、缺失或添加"),
-        "selection": Words("It is all that the station handed over", "内容即采集站当时导出的全部"),
-        "consistency": Words("The station's log has one history", "采集站日志只有一个历史"),
-        "custody": Words("Who touched it is recorded and signed", "经手记录已入账并签名"),
-        "derivatives": Words("Copies for viewing come from the originals", "衍生件出自原件"),
-        "chain": Words("No segment was taken out between others", "片段之间没有被抽走的"),
-        "completeness": Words("Every file of the card is accounted for", "卡上每个文件都有交代"),
-        "bytes": Words("The file is byte for byte what was sealed", "文件与固证时逐字节一致"),
-        "entry": Words("Its entry in the ledger is valid", "台账条目有效"),
-        "inclusion": Words("The entry is in the station's log", "条目在采集站日志之内"),
-        "signature": Words("The log is signed", "日志已签名"),
-        "identity": Words("The signing key is that station's", "签名密钥属于该采集站"),
-        "time": Words("Something outside the station confirms when", "时间有站外证据"),
+        "bag": Words("The list of files", "文件清单"),
+        "selection": Words("Handed over whole", "交付完整"),
+        "consistency": Words("One history of the log", "日志历史唯一"),
+        "custody": Words("The custody record", "经手记录"),
+        "derivatives": Words("Copies for viewing", "衍生件"),
+        "chain": Words("Unbroken numbering", "编号连续"),
+        "completeness": Words("Every file of the card", "卡上文件清点"),
+        "bytes": Words("The original, byte for byte", "原件逐字节"),
+        "entry": Words("Its entry", "台账条目"),
+        "inclusion": Words("In the station's log", "日志收录"),
+        "signature": Words("The signature", "签名"),
+        "identity": Words("Whose key it is", "签名者身份"),
+        "time": Words("When", "时间"),
     }
 )
-"""What each check asks, as the statement that `verified` makes of it."""
+"""What each check is about."""
 
 VERDICTS: Final[Mapping[Verdict, Words]] = MappingProxyType(
     {
@@ -67,7 +67,7 @@ def _sentences(report: Report) -> Iterator[Words]:
     for finding in report.findings:
         yield Words("Finding:", "发现：") + finding
     for sentence in report.not_proven:
-        yield Words("Not shown:", "不能证明：") + sentence
+        yield Words("Not proven:", "未证明：") + sentence
 
 
 def headline(report: Report) -> Words:
@@ -83,6 +83,12 @@ def headline(report: Report) -> Words:
             return Words(
                 "FAILED: something in this bundle is not what the station sealed and signed.",
                 "不通过：证据包中有内容与采集站固证并签名的不符。",
+            )
+        case _ if report.open_checks == {"time"}:
+            return Words(
+                f"Not established, because of the time alone: {count} original(s) are what the station sealed and the "
+                "bundle is whole, but nothing from outside the station confirms when.",
+                f"未能证实，仅因时间一项：{count} 个原件与采集站固证时一致，证据包完整，但没有站外证据证实时间。",
             )
         case _:
             return Words(

@@ -11,6 +11,7 @@ from edged.media.facts import Unreadable
 from edged.media.media import Derivative as Made
 from edged.media.plan import Kind, NoDerivative
 from edged.station.files import derivatives_folder
+from edged.station.later import Later
 from edged.station.parts import Parts
 from edged.station.worker import IDLE_SECONDS
 from edged.vault.durable import keep
@@ -27,12 +28,13 @@ class DeriveJob:
         self._parts = parts
         self._kind = kind
         self.name: str = kind
+        self._later = Later(parts.clock)
 
     def step(self, stop: threading.Event) -> bool:
         """Make the derivative of one segment; raises ToolError without ffmpeg or a sandbox."""
-        due = self._parts.book.facts.without_derivative(self._kind, most=1)
-        for segment in due:
-            self._derive(segment, stop)
+        rows = self._parts.book.facts.without_derivative(self._kind, most=1 + self._later.put_off)
+        due = self._later.ready(rows)[:1]
+        self._later.each(due, lambda segment: self._derive(segment, stop))
         return bool(due)
 
     def _derive(self, segment: SegmentRow, stop: threading.Event) -> None:

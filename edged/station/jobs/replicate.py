@@ -9,11 +9,11 @@ from datetime import UTC, datetime, time, timedelta
 
 from edged.book.facts import DerivativeRow, SegmentRow
 from edged.clock import rfc3339
-from edged.errors import EdgedError, StoppedError
 from edged.evidence.bodies import Replica
 from edged.evidence.ids import SegmentId
 from edged.rules.retention import parse_until
 from edged.station.files import derivative_path
+from edged.station.later import Later
 from edged.station.parts import Parts
 from edged.station.worker import IDLE_SECONDS
 from edged.stores.port import Store, Upload
@@ -32,6 +32,7 @@ class ReplicateJob:
         self._horizon = horizon
         self._pool = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="upload")
         self._at_once = at_once
+        self._later = Later(parts.clock)
 
     def step(self, stop: threading.Event) -> bool:
         """Upload a few segments at once, and the derivatives that were made meanwhile.
@@ -39,14 +40,17 @@ class ReplicateJob:
         One that fails holds up no other; the first error is raised when all of the batch are through.
         """
         facts = self._parts.book.facts
-        due = facts.without_replica(self._store.id, most=4 * self._at_once)
-        running = [self._pool.submit(self._replicate, segment, stop) for segment in due]
+        rows = facts.without_replica(self._store.id, most=4 * self._at_once + self._later.put_off)
+        due = self._later.ready(rows)
+        running = {segment.segment: self._pool.submit(self._replicate, segment, stop) for segment in due}
+        for segment, upload in running.items():
+            self._later.failed(segment) if upload.exception() else self._later.succeeded(segment)
+        for upload in running.values():
+            upload.result()
         beside = [] if due else facts.derivatives_not_beside(self._store.id, most=16)
-        running += [self._pool.submit(self._put_derivative, *each) for each in beside]
-        errors = [error for each in running if (error := each.exception()) is not None]
-        for error in sorted(errors, key=lambda error: isinstance(error, StoppedError | EdgedError)):
-            raise error
-        return bool(running)
+        for each in beside:
+            self._put_derivative(*each)
+        return bool(due or beside)
 
     def _replicate(self, segment: SegmentRow, stop: threading.Event) -> None:
         parts = self._parts

@@ -7,6 +7,7 @@ from edged.errors import StorageError
 from edged.evidence.bodies import Anomaly, Replica, Subject
 from edged.evidence.ids import StoreId
 from edged.offload.reread import reread
+from edged.station.later import Later
 from edged.station.parts import Parts
 from edged.station.worker import IDLE_SECONDS
 
@@ -21,12 +22,13 @@ class RereadJob:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._later = Later(parts.clock)
 
     def step(self, stop: threading.Event) -> bool:
         """Re-read a batch; raises NoProofError where reading back means nothing."""
-        due = self._parts.book.facts.without_replica("vault", most=_BATCH)
-        for segment in due:
-            self._reread(segment, stop)
+        rows = self._parts.book.facts.without_replica("vault", most=_BATCH + self._later.put_off)
+        due = self._later.ready(rows)
+        self._later.each(due, lambda segment: self._reread(segment, stop))
         return bool(due)
 
     def _reread(self, segment: SegmentRow, stop: threading.Event) -> None:

@@ -1,0 +1,221 @@
+"""A station that dies at its N-th durable operation, so that each can be the last one before a crash.
+
+It is the daemon's own parts, put together by the daemon's own code, in a process that is forked for one life. What
+is counted: each operation of the vault's disk, each commit of the book, each erasing on the card, each call to
+central storage (before it, and again when its answer has come). The lives of one station follow each other; the
+last one, which is to survive, ends when the docking has ended.
+
+A *power cut* also takes away what was not durable yet: a file that was not synced loses its end, a name that was
+not synced in its folder is undone. The book's own durability is SQLite's (WAL, synchronous=FULL) and is not played.
+"""
+
+import multiprocessing
+import os
+import sqlite3
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Literal, NoReturn
+
+from edged.book import Book
+from edged.book.database import Database
+from edged.clock import SystemClock
+from edged.config import read_station
+from edged.evidence.ids import StationId
+from edged.station.assembly import StateLock, build
+from edged.station.checking import Checker
+from edged.station.daemon import Daemon
+from edged.stores.port import Found, PartsLog, Store, Stored, Upload
+from edged.vault.disk import Disk
+
+DIED: Final = 137
+How = Literal["kill", "power-cut"]
+
+_LIVES = multiprocessing.get_context("forkserver")
+_LIVES.set_forkserver_preload([__name__])
+_LIFE_SECONDS: Final = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Life:
+    """How one life of a station goes."""
+
+    config: Path
+    trace: Path
+    """Each operation is noted here before it happens."""
+    dies_at: int | None = None
+    """The number of the operation, from 1, that does not happen any more."""
+    how: How = "kill"
+
+    def live(self) -> bool:
+        """Live it in a process of its own; says whether the station survived and the docking ended."""
+        process = _LIVES.Process(target=_live, args=(self,))
+        process.start()
+        process.join(_LIFE_SECONDS)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+        code = process.exitcode
+        process.close()
+        assert code in {0, DIED}, f"a life ended with {code}; last: {self.trace.read_text().splitlines()[-3:]}"
+        return code == 0
+
+
+class Death:
+    """Counts durable operations, and ends the process at one of them."""
+
+    def __init__(self, life: Life) -> None:
+        self._life = life
+        self._lock = threading.Lock()
+        self._count = 0
+        self._out = life.trace.open("a", buffering=1)
+        self.unsynced: dict[Path, int] = {}
+        """Length up to which each file that was written is durable."""
+        self.unnamed: list[tuple[Path, Path]] = []
+        """Renames, old and new name, that are not durable yet."""
+
+    def step(self, what: str) -> None:
+        """Note an operation that is about to happen; it is the last thing that happens if it is the fatal one."""
+        with self._lock:
+            self._count += 1
+            self._out.write(f"{self._count} {threading.current_thread().name}: {what}\n")
+            if self._count == self._life.dies_at:
+                self._die()
+
+    def _die(self) -> NoReturn:
+        if self._life.how == "power-cut":
+            for path, durable_bytes in self.unsynced.items():
+                if path.exists():
+                    os.truncate(path, durable_bytes)
+            for old, new in reversed(self.unnamed):
+                if new.exists():
+                    new.rename(old)
+        os._exit(DIED)
+
+
+class MortalDisk(Disk):
+    """The real disk, each operation of which may be the last."""
+
+    def __init__(self, death: Death) -> None:
+        self._death = death
+
+    def create(self, path: Path) -> int:
+        self._death.step(f"create {path}")
+        fd = super().create(path)
+        self._death.unsynced[path] = 0
+        return fd
+
+    def write(self, fd: int, buffer: memoryview, path: Path) -> None:
+        self._death.step(f"write {path}")
+        super().write(fd, buffer, path)
+
+    def sync(self, fd: int, path: Path) -> None:
+        self._death.step(f"sync {path}")
+        super().sync(fd, path)
+        self._death.unsynced.pop(path, None)
+
+    def sync_folder(self, folder: Path) -> None:
+        self._death.step(f"sync folder {folder}")
+        super().sync_folder(folder)
+        self._death.unnamed = [each for each in self._death.unnamed if each[1].parent != folder]
+
+    def rename(self, source: Path, target: Path) -> None:
+        self._death.step(f"rename {source} to {target}")
+        super().rename(source, target)
+        self._death.unnamed.append((source, target))
+
+    def remove(self, path: Path) -> None:
+        self._death.step(f"remove {path}")
+        super().remove(path)
+
+    def make_folders(self, folder: Path) -> None:
+        self._death.step(f"make folders {folder}")
+        super().make_folders(folder)
+
+
+class MortalStore:
+    """The real store; the daemon may die before each call that stores, and after it."""
+
+    def __init__(self, store: Store, death: Death) -> None:
+        self.id = store.id
+        self._store = store
+        self._death = death
+
+    def check(self) -> None:
+        self._store.check()
+
+    def upload(self, upload: Upload, parts: PartsLog, stop: threading.Event) -> Stored:
+        self._death.step(f"upload {upload.key}")
+        stored = self._store.upload(upload, parts, stop)
+        self._death.step(f"uploaded {upload.key}")
+        return stored
+
+    def put(self, key: str, data: bytes, locked_until: datetime | None = None) -> Stored:
+        self._death.step(f"put {key}")
+        stored = self._store.put(key, data, locked_until)
+        self._death.step(f"was put {key}")
+        return stored
+
+    def stat(self, key: str, version: str | None) -> Found:
+        return self._store.stat(key, version)
+
+    def read(self, key: str, version: str | None, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        return self._store.read(key, version, start, length)
+
+    def newest(self, key: str) -> bytes | None:
+        return self._store.newest(key)
+
+    def close(self) -> None:
+        self._store.close()
+
+
+def check(config: Path) -> list[str]:
+    """Give what `edged check --deep` finds at a station that nobody runs."""
+    station = read_station(config)
+    book = Book(station.paths.state, station=StationId(station.station.id), clock=SystemClock(), read_only=True)
+    try:
+        return [finding.text for _, findings in Checker(book, station, deep=True).run() for finding in findings]
+    finally:
+        book.close()
+
+
+def _live(life: Life) -> None:
+    death = Death(life)
+    _watch_commits(death)
+    _watch_card(death)
+    station = read_station(life.config)
+    lock = StateLock(station.paths.state)
+    parts = build(life.config, SystemClock(), disk=MortalDisk(death))
+    assert parts.store is not None
+    daemon = Daemon(replace(parts, store=MortalStore(parts.store, death)))
+    wake = parts.pulse.subscribe()
+    daemon.start()
+    while not parts.book.ledger.of_type("undocking"):
+        wake.wait(1)
+        wake.clear()
+    daemon.stop()
+    lock.release()
+
+
+def _watch_commits(death: Death) -> None:
+    connect = Database._connect
+
+    def watched(database: Database) -> sqlite3.Connection:
+        connection = connect(database)
+        connection.set_trace_callback(lambda sql: death.step("commit") if sql == "COMMIT" else None)
+        return connection
+
+    Database._connect = watched  # type: ignore[method-assign]
+
+
+def _watch_card(death: Death) -> None:
+    """Count what is erased relative to an open folder: only the wipe does that, and only on cards."""
+
+    def hook(event: str, args: tuple[object, ...]) -> None:
+        if event in {"os.remove", "os.rmdir"} and args[1] != -1:
+            death.step(f"{event} {args[0]!r} on the card")
+
+    sys.addaudithook(hook)

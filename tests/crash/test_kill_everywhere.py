@@ -1,0 +1,90 @@
+"""INV-10, in process: the daemon dies at each durable operation of a docking, and the next one loses nothing.
+
+All of them take some minutes. By default every 16th is tried, from one that the seed chooses; all are tried with
+
+    EDGED_KILL_EVERY=1 pytest tests/crash/test_kill_everywhere.py
+
+and `EDGED_KILL_SEED=n` chooses others among them.
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edged.evidence.ids import escape_path
+from edged.stores.s3 import S3Settings
+from tests.crash.conftest import MakeStation
+from tests.crash.mortal import How, Life, check
+from tests.crash.station import Station, clip_path, sg
+
+EVERY = int(os.environ.get("EDGED_KILL_EVERY", "16"))
+SEED = int(os.environ.get("EDGED_KILL_SEED", "0"))
+MOST = 1000
+"""More operations than the docking has."""
+
+RECORDER = "BC00001"
+
+
+def small_card(name: str) -> dict[bytes, bytes]:
+    """Give a card of a file of two parts, an important one, an empty one, and one that is there twice."""
+    twice = f"{name} twice".encode() * 100
+    return {
+        clip_path(1): f"{name}".encode() + bytes(9 << 20),
+        clip_path(2, important=True): f"{name} important".encode() * 1000,
+        clip_path(3): b"",
+        clip_path(4): twice,
+        b"COPY/\xff.MP4": twice,
+    }
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("how", ["kill", "power-cut"])
+def test_killed_at_any_durable_operation_a_docking_still_ends_the_same(
+    how: How, make_station: MakeStation, new_bucket: Callable[[], S3Settings]
+) -> None:
+    store = new_bucket()
+    first = 1 + SEED % EVERY
+    print(f"{how}: every {EVERY}th operation from {first} on, by EDGED_KILL_EVERY and EDGED_KILL_SEED={SEED}")
+    lives = 0
+    for at in range(first, MOST, EVERY):
+        station = make_station(store=store)
+        # Equal bytes of one recorder are one object in the store: each station's are its own.
+        files = small_card(f"{how} {at}")
+        survived = die_once(station, files, at, how)
+        lives += 1
+        shutil.rmtree(station.folder)
+        if survived:
+            break
+    assert lives > 1
+    assert survived, f"a docking took more than {MOST} operations"
+
+
+def die_once(station: Station, files: dict[bytes, bytes], at: int, how: How) -> bool:
+    """Dock a card, die at one operation, live again; says whether there was no such operation."""
+    station.dock(station.card(RECORDER, files), "bay-1")
+    trace = station.folder / "trace"
+    survived = Life(config=station.config, trace=trace, dies_at=at, how=how).live()
+    fatal = trace.read_text().splitlines()[-1]
+    if not survived:
+        assert Life(config=station.config, trace=trace).live()
+    assert check(station.config) == [], fatal
+    station.holds(RECORDER, files)
+    ended_well(station, files, fatal)
+    return survived
+
+
+def ended_well(station: Station, files: dict[bytes, bytes], fatal: str) -> None:
+    result = station.result()
+    accounted = {(escape_path(path), sg(RECORDER, content)) for path, content in files.items()}
+    assert result.sealed | result.sighted == accounted, fatal
+    assert len(result.sealed) == len(set(files.values())), fatal
+    assert result.wiped == {(path, segment, "gone") for path, segment in accounted}, fatal
+    assert result.ended == (("cleared", 0),), fatal
+    wipes = [body["path"] for body in station.bodies("wipe")]
+    assert len(wipes) == len(files), f"{fatal}: {wipes}"
+    copies = [(body["segment"], body["store"]) for body in station.bodies("replica")]
+    assert len(copies) == len(set(copies)) == 2 * len(result.sealed), fatal
+    assert not list(Path(station.bays / "bay-1").iterdir()), fatal
