@@ -48,7 +48,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@touch $@
 
 demo: setup
-	@$(BIN)/hwsim demo $(DIR)
+	@$(BIN)/hwsim demo "$(DIR)"
 
 test: lint
 	$(BIN)/pytest -n $(JOBS)

@@ -7,7 +7,7 @@ not happen; a full disk is a `FullError` and changes nothing; a file of a newer 
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -38,15 +38,7 @@ class Database:
         self._news = False
         if read_only and not path.exists():
             raise UnreadableError(f"There is no book at {path}.", hint="Is this the state folder of a station?")
-        with self.reading() as connection:
-            version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-        if version > VERSION:
-            self.close()
-            raise NewerStateError(
-                f"{path} was written by a newer edged (book version {version}; this edged knows {VERSION}).",
-                hint="Install the newer edged again; nothing was changed.",
-            )
-        if version == 0:
+        if not self._holds_a_book():
             if read_only:
                 raise UnreadableError(f"{path} is not a book of edged.")
             self._create()
@@ -99,11 +91,18 @@ class Database:
             try:
                 connection = self._idle.pop()
             except IndexError:
-                connection = self._connect()
+                connection = self._connect(read_only=self._read_only)
             try:
                 yield connection
             finally:
                 self._idle.append(connection)
+
+    @contextmanager
+    def attached(self, other: sqlite3.Connection, name: str) -> Iterator[None]:
+        """Let another connection read the book, and only read it, as the schema `name`."""
+        with _wrapped(self._path):
+            other.execute("ATTACH ? AS ?", (f"file:{_uri(self._path)}?mode=ro", name))
+            yield
 
     def on_news(self, tell: Callable[[], None]) -> None:
         """Call `tell` after each commit of a transaction that brought news, on its thread; it must not block."""
@@ -135,14 +134,30 @@ class Database:
             lost = connection.execute("PRAGMA foreign_key_check").fetchall()
         return found + [f"{row[0]} row {row[1]} points nowhere" for row in lost]
 
+    def _holds_a_book(self) -> bool:
+        """Look into the file without being able to change it; False for one that is empty or not there."""
+        if not self._path.exists():
+            return False
+        with _wrapped(self._path), closing(self._connect(read_only=True)) as connection:
+            version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+            tables = int(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
+        if version > VERSION:
+            raise NewerStateError(
+                f"{self._path} was written by a newer edged (book version {version}; this edged knows {VERSION}).",
+                hint="Install the newer edged again; nothing was changed.",
+            )
+        if version == 0 and tables:
+            raise UnreadableError(f"{self._path} is not a book of edged.")
+        return version > 0
+
     def _create(self) -> None:
         # executescript commits on its own: the whole schema is one transaction with its version.
         script = files(__package__).joinpath("schema.sql").read_text("utf-8")
         with self.reading() as connection:
             connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {VERSION};\nCOMMIT;")
 
-    def _connect(self) -> sqlite3.Connection:
-        mode = "ro" if self._read_only else "rwc"
+    def _connect(self, *, read_only: bool) -> sqlite3.Connection:
+        mode = "ro" if read_only else "rwc"
         with _wrapped(self._path):
             connection = sqlite3.connect(
                 f"file:{_uri(self._path)}?mode={mode}",
@@ -153,7 +168,7 @@ class Database:
             )
             connection.row_factory = sqlite3.Row
             connection.execute("PRAGMA foreign_keys = ON")
-            if not self._read_only:
+            if not read_only:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")
         return connection
@@ -181,6 +196,8 @@ def _wrapped(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_ERROR:
+            raise
         if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL:
             raise FullError(
                 f"The disk under {path} is full; nothing was lost, intake waits.", hint="Free space on it."

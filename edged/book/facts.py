@@ -209,13 +209,19 @@ class Facts:
         """Give the verified copies of a segment."""
         return self._all(ReplicaRow, "replicas", segment=segment)
 
-    def without_replica(self, store: str, *, most: int) -> list[SegmentRow]:
-        """Give segments that have no verified copy in a store yet, important ones and oldest first."""
-        return self._all(SegmentRow, "without_replica", store=store, work=f"replicate {store}", most=most)
+    def last_segment_position(self) -> int:
+        """Give the position of the newest segment, 0 where there is none."""
+        row = self._database.row("last_segment_position")
+        return 0 if row is None else int(row["position"])
 
-    def unclassified(self, *, most: int) -> list[SegmentRow]:
-        """Give segments without any classification."""
-        return self._all(SegmentRow, "unclassified", most=most)
+    def without_replica(self, store: str, *, after: int, most: int) -> list[SegmentRow]:
+        """Give segments behind a position that have no verified copy in a store, important ones and oldest first."""
+        work = f"replicate {store}"
+        return self._all(SegmentRow, "without_replica", store=store, work=work, after=after, most=most)
+
+    def unclassified(self, *, after: int, most: int) -> list[SegmentRow]:
+        """Give segments behind a position that have no classification."""
+        return self._all(SegmentRow, "unclassified", after=after, most=most)
 
     def undetermined(self, *, after: int, most: int) -> list[SegmentRow]:
         """Give segments whose term is undetermined, in ledger order behind position `after`."""
@@ -229,9 +235,10 @@ class Facts:
         """Give the classification in force."""
         return self._one(ClassificationRow, "classification", segment=segment)
 
-    def without_derivative(self, kind: str, *, most: int) -> list[SegmentRow]:
-        """Give segments for which a derivative is neither made nor known to be impossible."""
-        return self._all(SegmentRow, "without_derivative", kind=kind, work=f"derive {kind}", most=most)
+    def without_derivative(self, kind: str, *, after: int, most: int) -> list[SegmentRow]:
+        """Give segments behind a position for which a derivative is neither made nor known to be impossible."""
+        work = f"derive {kind}"
+        return self._all(SegmentRow, "without_derivative", kind=kind, work=work, after=after, most=most)
 
     def derivatives(self, segment: str) -> list[DerivativeRow]:
         """Give the derivatives of a segment."""

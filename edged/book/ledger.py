@@ -123,10 +123,10 @@ class Ledger:
 
     def bytes_at(self, position: int) -> bytes:
         """Give the exact bytes of the entry at a position of the book, of any epoch."""
-        rows = self._database.rows("entries_from", position=position, most=1)
-        if not rows or rows[0]["position"] != position:
+        row = self._database.row("entry_at_position", position=position)
+        if row is None:
             raise UnreadableError(f"The book has no entry at position {position}.")
-        return bytes(rows[0]["bytes"])
+        return bytes(row["bytes"])
 
     def entry(self, ref: EntryRef) -> Entry:
         """Give the entry that a reference names, of any epoch."""

@@ -35,8 +35,8 @@ SELECT seq FROM entry WHERE epoch = :epoch AND ref = :ref;
 -- name: entry_by_ref
 SELECT bytes FROM entry WHERE ref = :ref;
 
--- name: entries_from
-SELECT position, epoch, seq, ref, type, bytes FROM entry WHERE position >= :position ORDER BY position LIMIT :most;
+-- name: entry_at_position
+SELECT bytes FROM entry WHERE position = :position;
 
 -- name: naming
 SELECT entry.seq FROM names JOIN entry USING (position)
@@ -44,9 +44,6 @@ WHERE names.kind = :kind AND names.id = :id AND entry.epoch = :epoch ORDER BY en
 
 -- name: of_type
 SELECT seq FROM entry WHERE epoch = :epoch AND type = :type ORDER BY seq;
-
--- name: count_of_types
-SELECT type, count(*) AS count FROM entry GROUP BY type;
 
 -- name: newest_head
 SELECT size, root, note, published FROM head WHERE epoch = :epoch ORDER BY size DESC LIMIT 1;
@@ -61,11 +58,11 @@ UPDATE head SET note = :note WHERE epoch = :epoch AND size = :size AND note IS N
 UPDATE head SET published = 1 WHERE epoch = :epoch AND size = :size;
 
 -- name: published_size
-SELECT coalesce(max(size), 0) AS size FROM head WHERE epoch = :epoch AND published = 1;
+SELECT size FROM head WHERE epoch = :epoch AND published = 1 ORDER BY size DESC LIMIT 1;
 
 -- name: published_sizes
-SELECT epoch.id, max(head.size) AS size FROM head JOIN epoch ON epoch.number = head.epoch
-WHERE head.published = 1 GROUP BY epoch.id;
+SELECT id, size FROM (SELECT id, (SELECT size FROM head WHERE head.epoch = epoch.number AND published = 1
+    ORDER BY size DESC LIMIT 1) AS size FROM epoch) WHERE size IS NOT NULL;
 
 -- name: head_covering
 SELECT size, note FROM head WHERE epoch = :epoch AND size > :seq AND note IS NOT NULL ORDER BY size LIMIT 1;
@@ -76,7 +73,7 @@ SELECT size, root, note, published FROM head WHERE epoch = :epoch ORDER BY size;
 ---------------------------------------------------------------------------------------------- projections
 
 -- name: add_name
-INSERT OR IGNORE INTO names (kind, id, position) VALUES (:kind, :id, :position);
+INSERT INTO names (kind, id, position) VALUES (:kind, :id, :position);
 
 -- name: add_docking
 INSERT INTO docking (docking, position, bay, recorder, officer, inventory_sha256, files, bytes, began)
@@ -108,9 +105,10 @@ ON CONFLICT (segment, store) DO UPDATE SET position = excluded.position, key = e
 DELETE FROM replica WHERE segment = :segment AND store = :store;
 
 -- name: add_classification
-INSERT INTO classification (segment, position, "case", matter, stage, secrecy, publicity, rule, retain_until, basis,
-    confidence)
-VALUES (:segment, :position, :case, :matter, :stage, :secrecy, :publicity, :rule, :retain_until, :basis, :confidence)
+INSERT INTO classification (segment, position, sealed_at, "case", matter, stage, secrecy, publicity, rule,
+    retain_until, basis, confidence)
+VALUES (:segment, :position, (SELECT position FROM segment WHERE segment = :segment), :case, :matter, :stage, :secrecy,
+    :publicity, :rule, :retain_until, :basis, :confidence)
 ON CONFLICT (segment) DO UPDATE SET position = excluded.position, "case" = excluded."case", matter = excluded.matter,
     stage = excluded.stage, secrecy = excluded.secrecy, publicity = excluded.publicity, rule = excluded.rule,
     retain_until = excluded.retain_until, basis = excluded.basis, confidence = excluded.confidence;
@@ -138,9 +136,6 @@ WHERE segment.recorder = :recorder ORDER BY segment.recorder_seq DESC LIMIT 1;
 
 -- name: segment
 SELECT * FROM segment WHERE segment = :segment;
-
--- name: segments_of_docking
-SELECT * FROM segment WHERE docking = :docking ORDER BY recorder_seq;
 
 -- name: segment_last_found_at
 SELECT segment.* FROM found
@@ -176,33 +171,39 @@ JOIN entry AS sealed ON sealed.position = segment.position JOIN epoch AS sealed_
 JOIN entry AS said ON said.position = found.position JOIN epoch AS said_epoch ON said_epoch.number = said.epoch
 WHERE found.docking = :docking ORDER BY found.path;
 
+-- name: last_segment_position
+SELECT coalesce(max(position), 0) AS position FROM segment;
+
 -- name: without_replica
 SELECT segment.* FROM segment
-WHERE NOT EXISTS (SELECT 1 FROM replica WHERE replica.segment = segment.segment AND replica.store = :store)
+WHERE segment.position > :after
+AND NOT EXISTS (SELECT 1 FROM replica WHERE replica.segment = segment.segment AND replica.store = :store)
 AND NOT EXISTS (SELECT 1 FROM settled WHERE settled.segment = segment.segment AND settled.work = :work)
 ORDER BY segment.important DESC, segment.position LIMIT :most;
 
 -- name: unclassified
 SELECT segment.* FROM segment
-WHERE NOT EXISTS (SELECT 1 FROM classification WHERE classification.segment = segment.segment)
+WHERE segment.position > :after
+AND NOT EXISTS (SELECT 1 FROM classification WHERE classification.segment = segment.segment)
 ORDER BY segment.position LIMIT :most;
 
 -- name: unsettled
 SELECT segment.* FROM classification JOIN segment USING (segment)
-WHERE (classification.retain_until = 'undetermined' OR classification."case" IS NULL) AND segment.position > :after
-ORDER BY segment.position LIMIT :most;
+WHERE (classification.retain_until = 'undetermined' OR classification."case" IS NULL)
+AND classification.sealed_at > :after ORDER BY classification.sealed_at LIMIT :most;
 
 -- name: undetermined
-SELECT segment.* FROM classification JOIN segment USING (segment)
-WHERE classification.retain_until = 'undetermined' AND segment.position > :after
-ORDER BY segment.position LIMIT :most;
+SELECT segment.* FROM classification INDEXED BY classification_undetermined JOIN segment USING (segment)
+WHERE classification.retain_until = 'undetermined' AND classification.sealed_at > :after
+ORDER BY classification.sealed_at LIMIT :most;
 
 -- name: classification
 SELECT classification.*, entry.ref FROM classification JOIN entry USING (position) WHERE segment = :segment;
 
 -- name: without_derivative
 SELECT segment.* FROM segment
-WHERE (segment.container IS NOT NULL OR segment.unreadable LIKE 'not examined:%')
+WHERE segment.position > :after
+AND (segment.container IS NOT NULL OR segment.unreadable LIKE 'not examined:%')
 AND NOT EXISTS (SELECT 1 FROM derivative WHERE derivative.segment = segment.segment AND derivative.kind = :kind)
 AND NOT EXISTS (SELECT 1 FROM settled WHERE settled.segment = segment.segment AND settled.work = :work)
 ORDER BY segment.important DESC, segment.position LIMIT :most;
@@ -250,8 +251,8 @@ AND NOT EXISTS (SELECT 1 FROM clearance WHERE clearance.docking = found.docking 
 AND 3 > (SELECT count(*) FROM entry
     WHERE (entry.position = found.position OR entry.position IN (SELECT replica.position FROM replica
         WHERE replica.segment = found.segment AND replica.store IN ('vault', :store)))
-    AND entry.seq < coalesce(
-        (SELECT max(size) FROM head WHERE head.epoch = entry.epoch AND head.published = 1), 0));
+    AND entry.seq < coalesce((SELECT size FROM head WHERE head.epoch = entry.epoch AND head.published = 1
+        ORDER BY size DESC LIMIT 1), 0));
 
 -- name: found_at
 SELECT path, segment, how FROM found WHERE docking = :docking AND path = :path;
@@ -270,7 +271,7 @@ SELECT * FROM segment WHERE position > :after ORDER BY position LIMIT :most;
 --------------------------------------------------------------------------------- documents and registers
 
 -- name: add_document
-INSERT OR IGNORE INTO document (sha256, bytes) VALUES (:sha256, :bytes);
+INSERT INTO document (sha256, bytes) VALUES (:sha256, :bytes) ON CONFLICT (sha256) DO NOTHING;
 
 -- name: document
 SELECT bytes FROM document WHERE sha256 = :sha256;
@@ -282,7 +283,8 @@ INSERT INTO reason_text (digest, salt, text) VALUES (:digest, :salt, :text);
 SELECT salt, text FROM reason_text WHERE digest = :digest;
 
 -- name: add_case
-INSERT OR IGNORE INTO case_record ("case", record, source) VALUES (:case, :record, :source);
+INSERT INTO case_record ("case", record, source) VALUES (:case, :record, :source)
+ON CONFLICT ("case", record) DO NOTHING;
 
 -- name: cases
 SELECT record FROM case_record ORDER BY id;

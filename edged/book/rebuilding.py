@@ -1,4 +1,8 @@
-"""Making the projections anew from the entries: how the live ones are checked, and how they would be repaired."""
+"""Making the projections anew from the entries: how the live ones are checked, and how they would be repaired.
+
+All of it is one read of the book, so it may run beside the daemon; what is made anew lies in a temporary file of
+SQLite's own, and the two are compared by SQLite, so that a large book needs no memory.
+"""
 
 import sqlite3
 from collections.abc import Iterator
@@ -6,42 +10,44 @@ from importlib.resources import files
 
 from edged.book.database import Database
 from edged.book.projections import PROJECTIONS, project
+from edged.errors import MalformedError
 from edged.evidence.entry import parse
 from edged.evidence.ids import EntryRef
 
-_PAGE = 1000
-
 
 def differences(database: Database) -> Iterator[str]:
-    """Give one sentence for each projection table that is not what the entries say."""
-    fresh = _rebuilt(database)
+    """Give one sentence for each projection table that is not what the entries say, or entry that cannot be read."""
+    fresh = sqlite3.connect("", isolation_level=None, uri=True)
     try:
-        for table in PROJECTIONS:
-            query = f'SELECT * FROM "{table}"'  # noqa: S608 - a name from PROJECTIONS
-            with database.reading() as connection:
-                live = {tuple(row) for row in connection.execute(query)}
-            made = {tuple(row) for row in fresh.execute(query)}
-            if live != made:
-                yield (
-                    f"Table {table} differs from what the entries say: {len(made - live)} rows are missing or other, "
-                    f"{len(live - made)} should not be there."
-                )
+        fresh.row_factory = sqlite3.Row
+        fresh.executescript(files(__package__).joinpath("schema.sql").read_text("utf-8"))
+        with database.attached(fresh, "live"):
+            fresh.execute("BEGIN")
+            yield from _rebuild(fresh)
+            for table in PROJECTIONS:
+                yield from _compare(fresh, table)
+            fresh.execute("ROLLBACK")
     finally:
         fresh.close()
 
 
-def _rebuilt(database: Database) -> sqlite3.Connection:
-    fresh = sqlite3.connect(":memory:", isolation_level=None)
-    fresh.row_factory = sqlite3.Row
-    fresh.executescript(files(__package__).joinpath("schema.sql").read_text("utf-8"))
-    fresh.execute("BEGIN")
-    with database.reading() as connection:
-        epochs = connection.execute("SELECT * FROM epoch").fetchall()
-    fresh.executemany("INSERT INTO epoch VALUES (?, ?, ?, ?)", [tuple(epoch) for epoch in epochs])
-    position = 1
-    while rows := database.rows("entries_from", position=position, most=_PAGE):
-        for row in rows:
-            fresh.execute("INSERT INTO entry VALUES (:position, :epoch, :seq, :ref, :type, :bytes)", dict(row))
+def _rebuild(fresh: sqlite3.Connection) -> Iterator[str]:
+    for row in fresh.execute("SELECT position, ref, bytes FROM live.entry ORDER BY position"):
+        try:
             project(fresh, row["position"], parse(bytes(row["bytes"])), EntryRef(row["ref"]))
-        position = rows[-1]["position"] + 1
-    return fresh
+        except (MalformedError, sqlite3.IntegrityError) as error:
+            yield f"The entry at position {row['position']} cannot be projected: {error}."
+
+
+def _compare(fresh: sqlite3.Connection, table: str) -> Iterator[str]:
+    lacking, extra = (
+        fresh.execute(
+            f"SELECT count(*) FROM (SELECT * FROM {one}.{table} EXCEPT SELECT * FROM {other}.{table})"  # noqa: S608
+        ).fetchone()[0]
+        for one, other in (("main", "live"), ("live", "main"))
+    )
+    if lacking or extra:
+        yield (
+            f"Table {table} differs from what the entries say: {lacking} rows are missing or other, "
+            f"{extra} should not be there."
+        )

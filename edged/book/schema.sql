@@ -18,6 +18,9 @@ CREATE TABLE epoch (
     closed INTEGER NOT NULL DEFAULT 0 CHECK (closed IN (0, 1))  -- 1 after its `close` entry
 ) STRICT;
 CREATE UNIQUE INDEX epoch_one_open ON epoch (closed) WHERE closed = 0;
+CREATE TRIGGER epoch_is_final BEFORE UPDATE ON epoch
+WHEN OLD.closed OR (NEW.number, NEW.id, NEW.origin) <> (OLD.number, OLD.id, OLD.origin)
+BEGIN SELECT RAISE (ABORT, 'an epoch is only ever closed'); END;
 
 -- Every entry, as the exact bytes that are hashed into the tree.
 CREATE TABLE entry (
@@ -29,7 +32,14 @@ CREATE TABLE entry (
     bytes BLOB NOT NULL,                   -- canonical JSON
     UNIQUE (epoch, seq)
 ) STRICT;
-CREATE INDEX entry_by_type ON entry (type, position);
+CREATE INDEX entry_by_type ON entry (epoch, type, seq);
+-- A trigger and not only UNIQUE: INSERT OR REPLACE deletes what is in its way without asking `entry_stays`.
+CREATE TRIGGER entry_comes_next BEFORE INSERT ON entry
+WHEN NEW.seq <> (SELECT coalesce(max(seq) + 1, 0) FROM entry WHERE epoch = NEW.epoch)
+    OR EXISTS (SELECT 1 FROM entry WHERE position = NEW.position)
+    OR EXISTS (SELECT 1 FROM entry WHERE ref = NEW.ref)
+    OR EXISTS (SELECT 1 FROM epoch WHERE number = NEW.epoch AND closed)
+BEGIN SELECT RAISE (ABORT, 'an entry is new, follows the last one, and lies in an open epoch'); END;
 CREATE TRIGGER entry_is_final BEFORE UPDATE ON entry BEGIN SELECT RAISE (ABORT, 'entries are never changed'); END;
 CREATE TRIGGER entry_stays BEFORE DELETE ON entry BEGIN SELECT RAISE (ABORT, 'entries are never deleted'); END;
 
@@ -57,6 +67,8 @@ WHEN EXISTS (SELECT 1 FROM head WHERE epoch = NEW.epoch AND size >= NEW.size)
 BEGIN SELECT RAISE (ABORT, 'a larger or equal size was already decided'); END;
 CREATE TRIGGER head_is_final BEFORE UPDATE OF epoch, size, root ON head
 BEGIN SELECT RAISE (ABORT, 'a decided head is never changed'); END;
+CREATE TRIGGER head_is_signed_once BEFORE UPDATE OF note ON head WHEN OLD.note IS NOT NULL
+BEGIN SELECT RAISE (ABORT, 'a head is signed once'); END;
 CREATE TRIGGER head_stays BEFORE DELETE ON head BEGIN SELECT RAISE (ABORT, 'heads are never deleted'); END;
 
 ------------------------------------------------------------------------------------------------ projections
@@ -112,8 +124,6 @@ CREATE TABLE segment (
     sealed TEXT NOT NULL,                  -- the entry's time
     UNIQUE (recorder, recorder_seq)
 ) STRICT;
-CREATE INDEX segment_by_docking ON segment (docking);
-CREATE INDEX segment_by_path ON segment (recorder, path);
 
 -- Each path of a docking that is accounted for: sealed under it, or sighted there.
 CREATE TABLE found (
@@ -124,7 +134,6 @@ CREATE TABLE found (
     position INTEGER NOT NULL REFERENCES entry (position),  -- the entry that says so
     PRIMARY KEY (docking, path)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX found_by_segment ON found (segment);
 
 -- Copies that were verified: `vault` for the station's own, else the central store.
 CREATE TABLE replica (
@@ -145,6 +154,7 @@ CREATE TABLE replica (
 CREATE TABLE classification (
     segment TEXT PRIMARY KEY REFERENCES segment (segment),
     position INTEGER NOT NULL REFERENCES entry (position),
+    sealed_at INTEGER NOT NULL,            -- position of the segment's own entry
     "case" TEXT,
     matter TEXT,
     stage TEXT,
@@ -156,8 +166,8 @@ CREATE TABLE classification (
     confidence INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX classification_by_case ON classification ("case");
-CREATE INDEX classification_undetermined ON classification (segment) WHERE retain_until = 'undetermined';
-CREATE INDEX classification_unsettled ON classification (segment)
+CREATE INDEX classification_undetermined ON classification (sealed_at) WHERE retain_until = 'undetermined';
+CREATE INDEX classification_unsettled ON classification (sealed_at)
 WHERE retain_until = 'undetermined' OR "case" IS NULL;
 
 -- What was made from a segment.
@@ -169,6 +179,7 @@ CREATE TABLE derivative (
     bytes INTEGER NOT NULL,
     PRIMARY KEY (segment, kind)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX derivative_in_order ON derivative (position);
 
 -- Files that were cleared for erasing, and what became of them.
 CREATE TABLE clearance (

@@ -100,6 +100,8 @@ def _sealed(entries: Mapping[int, Entry], wanted: set[SegmentId]) -> dict[int, b
     }
     if lacking := wanted - {body.segment for body in sealed.values()}:
         raise LedgerError(f"The export lists {min(lacking)}, but not the entry that seals it.")
+    if len(sealed) != len(wanted):
+        raise LedgerError("The ledger seals a segment of this export twice.")
     return sealed
 
 

@@ -10,6 +10,8 @@ from edged.config import read_station
 from edged.control.client import ask
 from edged.station.files import SOCKET
 
+_LISTED = 5
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -38,6 +40,10 @@ def _show(answer: dict[str, Any]) -> None:
     say(f"  Ledger {ledger['origin']}: {ledger['size']} entries, {state}")
     if totals["undetermined"]:
         say(f"  {totals['undetermined']} segments have no term yet, for want of a case or stage; they are kept")
+        for segment in answer["undetermined"][:_LISTED]:
+            say(f"    {segment['segment']}  {segment['recorder']}  {segment['path']}")
+        if totals["undetermined"] > _LISTED:
+            say("    … (--json lists more)")
     say()
     if answer["bays"]:
         console().print(_bays(answer["bays"]))

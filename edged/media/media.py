@@ -128,4 +128,6 @@ def _failure(ended: Ended, decision: Plan) -> str:
         return f"the {kind} grew larger than such a file can need and was given up"
     if ended.killed_by(signal.SIGKILL):
         return f"making the {kind} asked for more time or memory than any recording needs and was stopped"
+    if ended.crashed:
+        return f"making the {kind} made ffmpeg crash; it was confined"
     return f"the file holds too little that can be shown to make a {kind}"

@@ -34,9 +34,8 @@ _COMMAND: Final = (
     *(word for name, value in INPUT_OPTIONS.items() for word in (f"-{name}", value)),
     *("-i", INPUT),
 )
-_FAULTS_OF_CONTENT: Final = frozenset({errno.EINVAL, errno.ENOMEM, errno.ERANGE, errno.ENOSYS, errno.EDOM})
-_LARGEST_ERRNO: Final = 4096
-_CRASHES: Final = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE)
+_FAULTS_OF_STATION: Final = frozenset({errno.ENOENT, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE})
+_SAMPLE_BYTES: Final = 1 << 20
 
 
 def probe(sandbox: Sandbox, file: Path, stop: threading.Event) -> MediaFacts | Unreadable:
@@ -48,7 +47,7 @@ def probe(sandbox: Sandbox, file: Path, stop: threading.Event) -> MediaFacts | U
         return Unreadable(reason=Why.TOO_LONG)
     if ended.killed_by(signal.SIGKILL):
         return Unreadable(reason=Why.TOO_LARGE)
-    if any(map(ended.killed_by, _CRASHES)):
+    if ended.crashed:
         return Unreadable(reason=Why.CRASH)
     if not ended.whole:
         return Unreadable(reason=Why.TALKATIVE)
@@ -62,14 +61,17 @@ def _judge(ended: Ended, file: Path) -> MediaFacts | Unreadable:
         return read_facts(document)
     code = error.get("code") if isinstance(error, dict) else None
     if not isinstance(code, int):
+        # What it printed may quote the file, so it stands in the hint: a message may get into the ledger.
         said = ended.stderr.decode(errors="replace").strip().splitlines() or ["nothing"]
         raise ToolError(
-            f"ffprobe failed in a way that has nothing to do with the file; it said: {said[0]}",
-            hint="install ffmpeg 5.1 or newer from the distribution",
+            "ffprobe failed in a way that has nothing to do with the file",
+            hint=f"install ffmpeg 5.1 or newer from the distribution; ffprobe said: {said[0]}",
         )
-    # ffmpeg has codes of its own, far below those of the operating system.
-    if -_LARGEST_ERRNO < code < 0 and -code not in _FAULTS_OF_CONTENT:
-        raise StorageError(f"{file} could not be read: {os.strerror(-code)}")
+    if -code in _FAULTS_OF_STATION:
+        raise StorageError(f"{file} could not be read in the sandbox: {os.strerror(-code)}")
+    if code == -errno.EIO:
+        # ffmpeg says so of a failing disk and of a header that promises more than there is.
+        _read_ends(file)
     if b"moov atom not found" in ended.stderr:
         return Unreadable(reason=Why.NO_INDEX)
     if b"whitelist" in ended.stderr:
@@ -77,3 +79,14 @@ def _judge(ended: Ended, file: Path) -> MediaFacts | Unreadable:
     if code == -errno.ENOMEM:
         return Unreadable(reason=Why.TOO_LARGE)
     return Unreadable(reason=Why.NO_MEDIA)
+
+
+def _read_ends(file: Path) -> None:
+    """Read where containers keep their headers; raises StorageError if the disk does not give them."""
+    try:
+        with file.open("rb") as stream:
+            stream.read(_SAMPLE_BYTES)
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - _SAMPLE_BYTES))
+            stream.read(_SAMPLE_BYTES)
+    except OSError as error:
+        raise StorageError(f"{file} could not be read: {error.strerror}") from error

@@ -41,6 +41,7 @@ _TMP_BYTES: Final = 16 << 20
 _OPEN_FILES: Final = 64
 _NOT_RUNNABLE: Final = 127
 _SIGNALLED: Final = 128
+_CRASHES: Final = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGSYS)
 _EXIT_CODE: Final = re.compile(rb'"exit-code": *(\d+)')
 
 _NAMESPACE_HINT: Final = (
@@ -74,6 +75,11 @@ class Ended:
     def killed_by(self, number: signal.Signals) -> bool:
         """Say whether this signal ended the program."""
         return self.code == _SIGNALLED + number
+
+    @property
+    def crashed(self) -> bool:
+        """Whether the program stumbled over its own memory or code, as a hostile file may make it."""
+        return any(map(self.killed_by, _CRASHES))
 
 
 class Sandbox:

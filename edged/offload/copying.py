@@ -14,8 +14,8 @@ from edged.errors import RecorderError, StoppedError
 from edged.evidence.digests import CHUNK_BYTES, Digester, Digests
 from edged.vault.durable import Draft
 
-_BUFFERS = 3
-"""One being read into, one being written, one in hand."""
+_BUFFERS = 2
+"""One is read into while the other is still being written."""
 
 
 def copy(source: int, draft: Draft, *, on_bytes: Callable[[int], None], stop: Event) -> Digests:

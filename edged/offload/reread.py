@@ -53,6 +53,8 @@ def reread(path: Path, *, stop: Event) -> Reread:
         )
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_DIRECT)
+        # Some files of these systems are read through the page cache all the same (journaled or compressed data).
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
         method = f"o_direct on {system}"
     except OSError:
         fd = _open_dropped(path)
@@ -69,20 +71,24 @@ def reread(path: Path, *, stop: Event) -> Reread:
 
 
 def file_system(path: Path) -> str:
-    """Give the type of the file system that holds a path, as the kernel lists it in mountinfo."""
-    device = path.stat().st_dev
-    number = f"{os.major(device)}:{os.minor(device)}"
-    best, best_length = "unknown", -1
-    resolved = path.resolve()
-    for line in Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines():
-        left, _, right = line.partition(" - ")
-        fields = left.split()
-        mounted = Path(fields[4].encode().decode("unicode_escape"))
-        # btrfs gives files another device number than its mount, so the longest mount point counts too.
-        matches = fields[2] == number or resolved.is_relative_to(mounted)
-        if matches and resolved.is_relative_to(mounted) and len(mounted.parts) > best_length:
-            best, best_length = right.split()[0], len(mounted.parts)
-    return best
+    """Give the type of the file system that a path lies on, by the very mount that opening it leads to.
+
+    Raises StorageError when there is nothing at the path.
+    """
+    try:
+        fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read: {error.strerror}.") from error
+    try:
+        opened = Path(f"/proc/self/fdinfo/{fd}").read_text("ascii").split()
+    finally:
+        os.close(fd)
+    mount = opened[opened.index("mnt_id:") + 1].encode()
+    for line in Path("/proc/self/mountinfo").read_bytes().split(b"\n"):
+        left, _, right = line.partition(b" - ")
+        if left.startswith(mount + b" "):
+            return right.split()[0].decode("ascii", "replace")
+    return "unknown"
 
 
 def _open_dropped(path: Path) -> int:
@@ -114,9 +120,11 @@ def resident_pages(fd: int) -> int:
 
 def _blocks(fd: int, path: Path) -> Iterator[memoryview]:
     # An anonymous mapping is page-aligned, as O_DIRECT asks.
+    size_bytes = os.fstat(fd).st_size
     with mmap.mmap(-1, CHUNK_BYTES) as buffer, memoryview(buffer) as view:
         offset = 0
-        while True:
+        # Not until nothing comes: older kernels refuse to look behind an end that is not aligned.
+        while offset < size_bytes:
             try:
                 got = os.preadv(fd, [view], offset)
             except OSError as error:

@@ -134,7 +134,7 @@ def supersede(old: ClassificationFact | None, new: Decision) -> Decision | Contr
         "publicity": (old.publicity, new.publicity),
     }
     clash = [key for key, (was, now) in pairs.items() if was is not None and was != now]
-    if _shortens(before, after):
+    if shortens(before, after):
         clash.append("retain_until")
     gains = before != after or any(was is None and now is not None for was, now in pairs.values())
     if old.basis == "person" and gains and not clash:
@@ -147,7 +147,8 @@ def supersede(old: ClassificationFact | None, new: Decision) -> Decision | Contr
     return new if gains else None
 
 
-def _shortens(before: Until, after: Until) -> bool:
+def shortens(before: Until, after: Until) -> bool:
+    """Say whether a term would end earlier, or become undetermined, which could be shortened later."""
     if before == "undetermined":
         return False
     return after == "undetermined" or longest((before, after)) != after

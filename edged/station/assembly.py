@@ -6,6 +6,7 @@ Nothing is written before all of it is known to be usable.
 
 import fcntl
 import os
+import shutil
 import threading
 from datetime import timedelta
 from pathlib import Path
@@ -26,7 +27,7 @@ from edged.media.media import Media
 from edged.media.sandbox import Sandbox
 from edged.rules.matters import Catalogue, Matters, catalogue
 from edged.rules.retention import Retention
-from edged.station.files import KEYS, LOCK
+from edged.station.files import KEYS, LOCK, making_folder
 from edged.station.jobs.classify import ClassifyJob, FeedJob
 from edged.station.jobs.derive import DeriveJob
 from edged.station.jobs.publish import PublishJob
@@ -81,6 +82,7 @@ def build(config_folder: Path, clock: Clock, *, disk: Disk | None = None) -> Par
     book.database.on_news(pulse.beat)
     vault = Vault(config.paths.vault, disk, reserve_bytes=config.paths.reserve_mib << 20)
     vault.clear_incoming()
+    shutil.rmtree(making_folder(config.paths.state), ignore_errors=True)
     parts = Parts(
         config=config,
         config_folder=config_folder,

@@ -7,6 +7,7 @@ Each check is named after what it shows; the invariants are those of the design,
     vault        each sealed file is there, whole and read-only; with `deep`, read and digested (INV-2, INV-3)
     wipes        nothing was erased without clearance and proofs before it (INV-1, INV-3)
     accounting   every file of every inventory is sealed, sighted, still on its card, or named by an anomaly (INV-7)
+    terms        no classification shortened the one before it, unless a person decided so (INV-5)
 """
 
 import stat
@@ -25,11 +26,14 @@ from edged.book.rebuilding import differences
 from edged.config import StationConfig
 from edged.errors import EdgedError, MalformedError
 from edged.evidence import merkle
+from edged.evidence.bodies import Classification
 from edged.evidence.canonical import decode
 from edged.evidence.certificates import raw_public_key
 from edged.evidence.digests import Digester, sha256_hex
 from edged.evidence.entry import ZERO_REF, parse, reference
 from edged.evidence.note import VerifierKey, parse_checkpoint, parse_note, parse_vkey, verify, vkey
+from edged.rules.classification import shortens
+from edged.rules.retention import parse_until
 from edged.station.files import KEYS, place_of
 from edged.vault.vault import CHUNKS_FILE
 
@@ -63,6 +67,7 @@ class Checker:
             "vault": self._check_vault,
             "wipes": self._check_wipes,
             "accounting": self._check_accounting,
+            "terms": self._check_terms,
         }
         for name, check in checks.items():
             yield name, [Finding(check=name, text=text) for text in check()]
@@ -205,6 +210,18 @@ class Checker:
         ledger = self._book.ledger
         said = (parse(ledger.entry_bytes(seq)).body for seq in ledger.of_type("anomaly"))
         return {(getattr(a, "docking", None) or "", str(getattr(a, "detail", {}).get("path", ""))) for a in said}
+
+    def _check_terms(self) -> Iterator[str]:
+        ledger = self._book.ledger
+        before: dict[str, str] = {}
+        for seq in ledger.of_type("classification"):
+            body = parse(ledger.entry_bytes(seq)).body
+            if not isinstance(body, Classification):
+                continue
+            was = before.get(body.segment, "undetermined")
+            if body.basis != "person" and shortens(parse_until(was), parse_until(body.retain_until)):
+                yield f"Entry {seq} shortens the term of {body.segment} from {was} to {body.retain_until}."
+            before[body.segment] = body.retain_until
 
     def _segments(self) -> Iterator[SegmentRow]:
         after = 0

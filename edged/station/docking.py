@@ -13,10 +13,12 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, replace
 from datetime import UTC
 
 from edged.bays import claims, inventory, wipe
 from edged.bays.recognise import Recognised, recognise
+from edged.bays.register import Register
 from edged.bays.source import Docked, Source
 from edged.book.facts import DockingRow
 from edged.clock import random_hex
@@ -69,13 +71,51 @@ class Intake:
         self._show("listing", text="Reading what is on the recorder.")
         try:
             found = inventory.take_inventory(self._docked.root, self._gone)
-            recognised = recognise(self._docked, found.items, parts.profiles, parts.register())
+            recognised = self._recognise(found)
             parts.claims.take(recognised.recorder.id, self._docked.bay)
         except RefusedRecorderError as error:
             self._refuse(error)
             return
         self._recorder = recognised.recorder.id
         self._dock(recognised, found)
+
+    def _recognise(self, found: inventory.Inventory) -> Recognised:
+        """Recognise the recorder by its card; raises RefusedRecorderError, RecorderError."""
+        register = self._parts.register()
+        try:
+            return recognise(self._docked, found.items, self._parts.profiles, register)
+        except RefusedRecorderError:
+            known = None if found.files else self._emptied(register)
+            if known is None:
+                raise
+            return known
+
+    def _emptied(self, register: Register) -> Recognised | None:
+        """Recognise the card that was erased to its last file when its docking was cut short.
+
+        It says nothing any more, but that docking is open, was in this bay, had all of its files cleared, and its
+        inventory names this very file system.
+        """
+        book, recorders = self._parts.book, {recorder.id: recorder for recorder in register.recorders}
+        for docking in book.facts.open_dockings():
+            listed = book.registers.document(docking.inventory_sha256)
+            cleared = book.facts.clearances(docking.docking)
+            if (
+                docking.bay == self._docked.bay
+                and docking.recorder in recorders
+                and _part(listed, "filesystem") == asdict(self._filesystem)
+                and all(item["path"] in cleared for item in _files(listed))
+            ):
+                recorder = recorders[docking.recorder]
+                profile = next(each for each in self._parts.profiles if each.id == recorder.profile)
+                return Recognised(recorder=recorder, profile=profile, officer=docking.officer, zone=None)
+        return None
+
+    @property
+    def _filesystem(self) -> inventory.Filesystem:
+        """The card's file system; one without a number of its own is told from others by its top folder."""
+        root, known = self._docked.root, self._docked.filesystem
+        return replace(known, serial=known.serial or f"{root.device:x}-{root.inode:x}")
 
     def _dock(self, recognised: Recognised, found: inventory.Inventory) -> None:
         docking = self._continued(recognised, found) or self._begin(recognised, found)
@@ -121,7 +161,7 @@ class Intake:
                 settle_wipes(parts, other, None)
                 end_interrupted(parts, other)
         docking = DockingId(f"dk-{parts.clock.now():%Y%m%d}-{random_hex(8)}")
-        document = found.document(docking, self._docked.filesystem)
+        document = found.document(docking, self._filesystem)
         body = bodies.Docking(
             docking=docking,
             bay=self._docked.bay,
@@ -220,11 +260,15 @@ def _turn(claim: claims.FileClaims) -> tuple[bool, bool, bool, str]:
 
 def _files(document: bytes) -> list[dict[str, object]]:
     """Give the files of an inventory document."""
-    plain = decode(document)
-    items = plain.get("items") if isinstance(plain, dict) else None
+    items = _part(document, "items")
     if not isinstance(items, list):
         return []
     return [dict(item) for item in items if isinstance(item, dict) and item["kind"] == "file"]
+
+
+def _part(document: bytes, key: str) -> object:
+    plain = decode(document)
+    return plain.get(key) if isinstance(plain, dict) else None
 
 
 def _odd(docking: DockingId, item: inventory.Item) -> bodies.Anomaly:

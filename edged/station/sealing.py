@@ -25,7 +25,7 @@ from edged.errors import EdgedError, RecorderError, ToolError
 from edged.evidence import bodies
 from edged.evidence.digests import CHUNK_BYTES, Digests
 from edged.evidence.ids import SegmentId, segment_id
-from edged.media.facts import MediaFacts
+from edged.media.facts import MediaFacts, body
 from edged.offload.copying import copy, digest
 from edged.station.parts import Parts
 from edged.vault.durable import Draft
@@ -35,6 +35,7 @@ _log = logging.getLogger(__name__)
 
 _CONTAINER_UNCERTAINTY_MS = 1000
 """Times in containers count whole seconds."""
+_UNEXAMINED = "not examined: ffprobe or its sandbox could not be used at the station"
 _AHEAD = 2
 """How many files may be copied and wait for their sealing."""
 
@@ -145,15 +146,11 @@ class Sealer:
     def _probe(self, draft: Draft) -> tuple[bodies.Media | bodies.Unreadable, MediaFacts | None]:
         """Say what the file is, in the sandbox; without one the file is sealed all the same, unexamined."""
         try:
-            facts = self._parts.media.probe(draft.temporary, self._parts.stop)
+            found = self._parts.media.probe(draft.temporary, self._parts.stop)
         except ToolError as error:
-            return bodies.Unreadable(unreadable=f"not examined: {error.message}"), None
-        if not isinstance(facts, MediaFacts):
-            return bodies.Unreadable(unreadable=str(facts.reason)), None
-        media = bodies.Media(
-            container=facts.container, video=facts.video, audio=facts.audio, duration_ms=facts.duration_ms
-        )
-        return media, facts
+            _log.warning("a file is sealed unexamined: %s", error.message)
+            return bodies.Unreadable(unreadable=_UNEXAMINED), None
+        return body(found), found if isinstance(found, MediaFacts) else None
 
     def _segment_of(self, path: str | None) -> SegmentId | None:
         if path is None:

@@ -8,7 +8,6 @@ The key of a segment follows from its entry alone, so no row has to remember it;
 keys (EVIDENCE.md, section 9).
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -102,9 +101,3 @@ class Vault:
             return path.read_bytes()
         except OSError as error:
             raise UnreadableError(f"{path} cannot be read: {error.strerror}.") from error
-
-    def originals(self) -> Iterator[Path]:
-        """Give every original that lies in the vault, in whatever order the disk has them."""
-        for path in (self.root / "segments").glob("*/*/*/*/*/*"):
-            if path.name != CHUNKS_FILE:
-                yield path

@@ -13,8 +13,9 @@ ZONE = "Asia/Shanghai"
 CASE = "LZ-2026-0117"
 """The case whose bundle is made."""
 
-PULLED = "EG01234"
-"""The recorder that is taken out while it is being read."""
+PULLED = "CAM-07"
+"""The recorder that is taken out while it is being read. The case has no footage of it: a docking that was cut short
+leaves files without a word in it, which the completeness of a bundle with its footage would have to say."""
 
 MATTER = "forced-demolition"
 STAGE = "enforcement"
@@ -66,8 +67,8 @@ def recorders(now: datetime) -> tuple[Recorder, ...]:
 
     marks = (Feature.IMPORTANT, Feature.JOINED, Feature.GAP, Feature.LARGE)
     return (
-        recorder("gat947", PULLED, "138001", 6, *marks, Feature.TRUNCATED, Feature.DUPLICATE),
-        recorder("dcim", "CAM-07", "138002", 4, Feature.EMPTY, Feature.AWKWARD),
+        recorder("gat947", "EG01234", "138001", 6, *marks, Feature.TRUNCATED, Feature.DUPLICATE),
+        recorder("dcim", PULLED, "138002", 4, Feature.EMPTY, Feature.AWKWARD),
         recorder(
             "sidecar",
             "SC20451",

@@ -72,9 +72,9 @@ class Death:
         self._lock = threading.Lock()
         self._count = 0
         self._out = life.trace.open("a", buffering=1)
-        self.unsynced: dict[Path, int] = {}
-        """Length up to which each file that was written is durable."""
-        self.unnamed: list[tuple[Path, Path]] = []
+        self._unsynced: set[Path] = set()
+        """Files whose content is not durable yet."""
+        self._unnamed: list[tuple[Path, Path]] = []
         """Renames, old and new name, that are not durable yet."""
 
     def step(self, what: str) -> None:
@@ -85,12 +85,36 @@ class Death:
             if self._count == self._life.dies_at:
                 self._die()
 
+    def wrote(self, path: Path) -> None:
+        """Note that a file has content that a power cut takes away."""
+        with self._lock:
+            self._unsynced.add(path)
+
+    def synced(self, path: Path) -> None:
+        """Note that a file's content is durable."""
+        with self._lock:
+            self._unsynced.discard(path)
+
+    def renamed(self, source: Path, target: Path) -> None:
+        """Note that a file has a name that a power cut takes away."""
+        with self._lock:
+            self._unnamed.append((source, target))
+            if source in self._unsynced:
+                self._unsynced.remove(source)
+                self._unsynced.add(target)
+
+    def synced_folder(self, folder: Path) -> None:
+        """Note that the names in a folder are durable."""
+        with self._lock:
+            self._unnamed = [each for each in self._unnamed if each[1].parent != folder]
+
     def _die(self) -> NoReturn:
+        """End everything; the lock is held, so no other thread gets any further."""
         if self._life.how == "power-cut":
-            for path, durable_bytes in self.unsynced.items():
+            for path in self._unsynced:
                 if path.exists():
-                    os.truncate(path, durable_bytes)
-            for old, new in reversed(self.unnamed):
+                    os.truncate(path, path.stat().st_size // 2)
+            for old, new in reversed(self._unnamed):
                 if new.exists():
                     new.rename(old)
         os._exit(DIED)
@@ -104,28 +128,27 @@ class MortalDisk(Disk):
 
     def create(self, path: Path) -> int:
         self._death.step(f"create {path}")
-        fd = super().create(path)
-        self._death.unsynced[path] = 0
-        return fd
+        return super().create(path)
 
     def write(self, fd: int, buffer: memoryview, path: Path) -> None:
         self._death.step(f"write {path}")
+        self._death.wrote(path)
         super().write(fd, buffer, path)
 
     def sync(self, fd: int, path: Path) -> None:
         self._death.step(f"sync {path}")
         super().sync(fd, path)
-        self._death.unsynced.pop(path, None)
+        self._death.synced(path)
 
     def sync_folder(self, folder: Path) -> None:
         self._death.step(f"sync folder {folder}")
         super().sync_folder(folder)
-        self._death.unnamed = [each for each in self._death.unnamed if each[1].parent != folder]
+        self._death.synced_folder(folder)
 
     def rename(self, source: Path, target: Path) -> None:
         self._death.step(f"rename {source} to {target}")
         super().rename(source, target)
-        self._death.unnamed.append((source, target))
+        self._death.renamed(source, target)
 
     def remove(self, path: Path) -> None:
         self._death.step(f"remove {path}")

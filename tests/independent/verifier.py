@@ -27,8 +27,9 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import NoReturn
 
@@ -54,7 +55,7 @@ class MalformedError(Exception):
     """Something is not in the form that the page, or the document it names, asks for."""
 
 
-# --- Results -----------------------------------------------------------------------------------------------------
+# --- Results
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def worst(results: Iterable[Result]) -> str:
     return next((verdict for verdict in (FAILED, UNKNOWN) if verdict in verdicts), VERIFIED)
 
 
-# --- JSON: I-JSON (RFC 7493) in the canonical form of RFC 8785, whole numbers only ----------------------------------
+# --- JSON: I-JSON (RFC 7493) in the canonical form of RFC 8785, whole numbers only ----------------------
 
 SHORT_ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
 
@@ -182,7 +183,7 @@ def sequence(value: object) -> list[object]:
     return value if isinstance(value, list) else []
 
 
-# --- Schema of entries (section 2) ---------------------------------------------------------------------------------
+# --- Schema of entries (section 2)
 
 ID = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}"
 EPOCH = r"[0-9]{4}-[0-9]{2}-[0-9a-f]{4}"
@@ -191,7 +192,8 @@ HEX = r"[0-9a-f]{64}"
 NUMBER = r"(?:0|[1-9][0-9]*)"
 BASE64_HASH = r"[A-Za-z0-9+/]{43}="
 ORIGIN = rf"[^\s+/]+/{ID}/{EPOCH}"
-CLAIM = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:[0-9]{2})"
+CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+CLAIM = rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T{CLOCK}(?:\.[0-9]+)?(?:Z|[+-][0-9]{{2}}:[0-9]{{2}})"
 
 Rule = Callable[[object], bool]
 
@@ -222,10 +224,6 @@ def list_of(rule: Rule) -> Rule:
     return lambda value: isinstance(value, list) and all(rule(item) for item in value)
 
 
-def null(value: object) -> bool:
-    return value is None
-
-
 def text(value: object) -> bool:
     return isinstance(value, str)
 
@@ -234,8 +232,12 @@ def flag(value: object) -> bool:
     return isinstance(value, bool)
 
 
-def anything(value: object) -> bool:
-    return value is not None
+def anything(_value: object) -> bool:
+    return True
+
+
+def maybe(rule: Rule) -> Rule:
+    return lambda value: value is None or rule(value)
 
 
 def faults(value: object, rules: Mapping[str, Rule], at: str) -> Iterator[str]:
@@ -276,7 +278,7 @@ def range_of_bytes(value: object) -> bool:
 
 def card_path(value: object) -> bool:
     """Relative, `/`-separated, every byte that is no valid UTF-8, a control byte or `%` as `%XX`, and no other."""
-    if not isinstance(value, str) or any(part in {"", ".", ".."} for part in value.split("/")):
+    if not isinstance(value, str) or not value or value.startswith("/"):
         return False
     raw = re.sub(rb"%([0-9A-F]{2})", lambda hit: bytes([int(hit[1], 16)]), value.encode("utf-8", "surrogatepass"))
     characters = raw.decode("utf-8", "surrogateescape")
@@ -309,7 +311,8 @@ subject = either(
     record(kind=one_of("segment"), id=segment_id),
     record(kind=one_of("case", "recorder", "officer", "docking"), id=identifier),
 )
-claim = either(null, existing(datetime.fromisoformat, pattern(CLAIM)))
+time_with_offset = existing(datetime.fromisoformat, pattern(CLAIM))
+claim = maybe(time_with_offset)
 recorded = record(
     start=claim, end=claim, zone=text, source=one_of("filename", "container", "mtime"), uncertainty_ms=integer(0)
 )
@@ -321,9 +324,7 @@ ENVELOPE: dict[str, Rule] = {
     "epoch": pattern(EPOCH),
     "seq": count,
     "prev": digest,
-    "time": existing(
-        datetime.fromisoformat, pattern(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
-    ),
+    "time": existing(datetime.fromisoformat, pattern(rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T{CLOCK}\.[0-9]{{3}}Z")),
     "clock": one_of("synchronised", "unsynchronised"),
     "actor": pattern(rf"edged|(?:user|remote):{ID}"),
     "after?": digest,
@@ -335,20 +336,20 @@ BODIES: dict[str, dict[str, Rule]] = {
         "origin": pattern(ORIGIN),
         "public_key": vkey,
         "certificate_sha256": digest,
-        "previous": either(null, record(origin=pattern(ORIGIN), size=count, root=pattern(BASE64_HASH))),
-        "software": anything,
+        "previous": maybe(record(origin=pattern(ORIGIN), size=count, root=pattern(BASE64_HASH))),
+        "software": text,
         "reason": reason,
     },
     "docking": {
         "docking": identifier,
         "bay": text,
-        "recorder": record(id=identifier, vendor=text, model=text, serial=text, known=anything),
-        "officer": either(null, identifier),
+        "recorder": record(id=identifier, vendor=text, model=text, serial=text, known=flag),
+        "officer": maybe(identifier),
         "inventory_sha256": digest,
         "files": count,
         "bytes": count,
-        "clock_offset_ms": either(null, integer()),
-        "clock_uncertainty_ms": either(null, count),
+        "clock_offset_ms": maybe(integer()),
+        "clock_uncertainty_ms": maybe(count),
         "clock_set": flag,
         "missing": count,
     },
@@ -362,17 +363,15 @@ BODIES: dict[str, dict[str, Rule]] = {
         "chunks": record(size=integer(CHUNK, CHUNK), count=count, sha256=digest),
         "recorder": identifier,
         "recorder_seq": integer(1),
-        "recorder_prev": either(null, digest),
-        "officer": identifier,
+        "recorder_prev": maybe(digest),
+        "officer": maybe(identifier),
         "recorded": recorded,
         "media": either(
-            record(container=anything, video=anything, audio=anything, duration_ms=integer(0)), record(unreadable=text)
+            record(container=text, video=anything, audio=anything, duration_ms=maybe(count)), record(unreadable=text)
         ),
         "important": flag,
-        "side_of": either(null, segment_id),
-        "quarantine": either(
-            null, record(code=text, unreadable=list_of(range_of_bytes), second_sha256=digest)
-        ),
+        "side_of": maybe(segment_id),
+        "quarantine": maybe(record(code=text, unreadable=list_of(range_of_bytes), second_sha256=maybe(digest))),
     },
     "sighting": {"segment": segment_id, "docking": identifier, "path": card_path},
     "undocking": {
@@ -395,19 +394,19 @@ BODIES: dict[str, dict[str, Rule]] = {
     },
     "anomaly": {
         "kind": text,
-        "docking": either(null, identifier),
-        "subject": subject,
+        "docking": maybe(identifier),
+        "subject": maybe(subject),
         "detail": lambda value: isinstance(value, dict),
     },
     "classification": {
         "segment": segment_id,
-        "case": identifier,
-        "matter": text,
-        "stage": text,
-        "secrecy": text,
-        "publicity": text,
-        "rule": text,
-        "clause": text,
+        "case": maybe(identifier),
+        "matter": maybe(text),
+        "stage": maybe(text),
+        "secrecy": maybe(text),
+        "publicity": maybe(text),
+        "rule": maybe(text),
+        "clause": maybe(text),
         "policy": digest,
         "retain_until": either(
             one_of("permanent", "undetermined"),
@@ -415,14 +414,14 @@ BODIES: dict[str, dict[str, Rule]] = {
         ),
         "basis": one_of("rule", "feed", "person"),
         "confidence": integer(0, 100),
-        "supersedes": digest,
+        "supersedes": maybe(digest),
         "reason?": reason,
     },
     "correction": {
         "segment": segment_id,
         "officer?": identifier,
         "recorder?": identifier,
-        "recorded?": anything,
+        "recorded?": lambda value: isinstance(value, dict),
         "reason": reason,
     },
     "hold": {
@@ -438,21 +437,21 @@ BODIES: dict[str, dict[str, Rule]] = {
         "kind": one_of("proxy", "poster", "filmstrip", "framehash", "redacted"),
         "sha256": digest,
         "bytes": count,
-        "tool": anything,
+        "tool": text,
         "arguments": anything,
     },
     "replica": {
         "segment": segment_id,
         "store": identifier,
-        "key": anything,
-        "version": anything,
-        "checksum": anything,
-        "checksum_type": anything,
+        "key": text,
+        "version": maybe(text),
+        "checksum": text,
+        "checksum_type": text,
         "verified": one_of("server-checksum", "read-back"),
-        "method": anything,
-        "locked_until": anything,
-        "lock_mode": anything,
-        "stored": record(sha256=digest, chunks=anything),
+        "method": text,
+        "locked_until": maybe(time_with_offset),
+        "lock_mode": maybe(text),
+        "stored": maybe(record(sha256=digest, chunks=anything)),
     },
     "retire": {"segment": segment_id, "store": identifier, "proofs": references},
     "disposal": {
@@ -467,7 +466,7 @@ BODIES: dict[str, dict[str, Rule]] = {
     "policy": {
         "kind": text,
         "sha256": digest,
-        "previous": anything,
+        "previous": maybe(digest),
         "phase": one_of("candidate", "active", "refused"),
         "approvals": anything,
     },
@@ -487,7 +486,7 @@ BODIES: dict[str, dict[str, Rule]] = {
         "sha256": digest,
         "by": text,
     },
-    "close": {"reason": reason, "next": either(null, pattern(ORIGIN))},
+    "close": {"reason": reason, "next": maybe(pattern(ORIGIN))},
 }
 
 
@@ -507,15 +506,13 @@ def schema_faults(entry: dict[str, object]) -> list[str]:
         body = as_object(entry["body"])
         if body["segment"] != segment_id_of(str(body["recorder"]), str(body["sha256"])):
             found.append("the segment's id is not that of its recorder and digest")
-        if (body["recorder_seq"] == 1) != (body["recorder_prev"] is None):
-            found.append("recorder_prev is null for recorder_seq 1, and only there")
     return found
 
 
-# --- NAME (section 6) ------------------------------------------------------------------------------------------------
+# --- NAME (section 6)
 
 PAGE_NAMES = {"chunks.sha256", "entry.json", "entry.tlog-proof"}
-DEVICE = re.compile(r"(?:CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9])(?:\..*)?", re.IGNORECASE)
+DEVICE = re.compile(r"(?:CON|PRN|AUX|NUL|COM[1-9]|LPT[1-9])(?:\..*)?", re.IGNORECASE)
 
 
 def file_name_for(path: str) -> str:
@@ -526,7 +523,8 @@ def file_name_for(path: str) -> str:
         name = name[:-1] + "_"
     if len(name) > LONGEST_NAME:
         stem, dot, extension = name.rpartition(".")
-        name = stem[: LONGEST_NAME - len(dot + extension)] + dot + extension if dot else name[:LONGEST_NAME]
+        kept = LONGEST_NAME - len(dot + extension)
+        name = stem[:kept] + dot + extension if dot and kept > 0 else name[:LONGEST_NAME]
     return name
 
 
@@ -539,7 +537,7 @@ def possible_file_name(name: str) -> bool:
     )
 
 
-# --- Merkle trees (RFC 6962, 2.1) --------------------------------------------------------------------------------------
+# --- Merkle trees (RFC 6962, 2.1)
 
 
 def leaf_hash(data: bytes) -> bytes:
@@ -590,7 +588,7 @@ def consistent(old: tuple[int, bytes], new: tuple[int, bytes], path: list[bytes]
     return last == 0 and before == old[1] and after == new[1]
 
 
-# --- Notes, checkpoints, proofs (C2SP) -----------------------------------------------------------------------------------
+# --- Notes, checkpoints, proofs (C2SP)
 
 
 def note_key_id(name: str, key: bytes) -> bytes:
@@ -709,9 +707,1093 @@ class Proof:
         return cls(*hash_lines(rest, "index"), Checkpoint.parse(note))
 
 
-# --- Certificates (section 4, identity of section 7) ------------------------------------------------------------------------
+# --- Certificates (section 4, identity of section 7)
 
-HANDLED_EXTENSIONS = (x509.BasicConstraints, x509.KeyUsage, x509.SubjectAlternativeName, x509.ExtendedKeyUsage)
+UNDERSTOOD = (
+    x509.AuthorityKeyIdentifier,
+    x509.BasicConstraints,
+    x509.CertificatePolicies,
+    x509.CRLDistributionPoints,
+    x509.KeyUsage,
+    x509.SubjectAlternativeName,
+    x509.SubjectKeyIdentifier,
+)
 
 
-def extension[T](certificate: x509.Certificate, kind: type[T]) -> T | None: ...
+@dataclass(frozen=True)
+class Trust:
+    """What the verifier brings along."""
+
+    roots: list[x509.Certificate]
+    revocations: list[x509.CertificateRevocationList]
+
+
+def key_usage(certificate: x509.Certificate) -> x509.KeyUsage | None:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+    except x509.ExtensionNotFound:
+        return None
+
+
+def constraints(certificate: x509.Certificate) -> x509.BasicConstraints:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+    except x509.ExtensionNotFound:
+        return x509.BasicConstraints(ca=False, path_length=None)
+
+
+def names_uri(certificate: x509.Certificate, uri: str) -> bool:
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return False
+    return list(names.get_values_for_type(x509.UniformResourceIdentifier)) == [uri]
+
+
+def issued(child: x509.Certificate, parent: x509.Certificate) -> bool:
+    try:
+        child.verify_directly_issued_by(parent)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+def paths_to_roots(
+    path: list[x509.Certificate], pool: list[x509.Certificate], roots: list[x509.Certificate]
+) -> Iterator[list[x509.Certificate]]:
+    for root in roots:
+        if issued(path[-1], root):
+            yield [*path, root]
+    if len(path) < LONGEST_CHAIN:
+        for issuer in pool:
+            if issuer not in path and issuer not in roots and issued(path[-1], issuer):
+                yield from paths_to_roots([*path, issuer], pool, roots)
+
+
+def station_problems(certificate: x509.Certificate, station: str, origin: str) -> Iterator[str]:
+    names = [name.value for name in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    if names != [station]:
+        yield f"the certificate's CN is {names}, not {station}"
+    if not names_uri(certificate, f"tlog:{origin}"):
+        yield f"the certificate's SAN is not tlog:{origin}"
+    usage = key_usage(certificate)
+    if usage is None or not usage.digital_signature:
+        yield "the certificate's key is not for digital signatures"
+    if constraints(certificate).ca:
+        yield "the certificate is that of an authority"
+
+
+def issuer_problems(issuer: x509.Certificate, below: int) -> Iterator[str]:
+    limits, usage = constraints(issuer), key_usage(issuer)
+    if not limits.ca or (usage is not None and not usage.key_cert_sign):
+        yield f"{issuer.subject.rfc4514_string()} is no authority"
+    if limits.path_length is not None and below > limits.path_length:
+        yield f"{issuer.subject.rfc4514_string()} may not have an authority below it"
+
+
+def validity_problems(certificate: x509.Certificate, at: datetime) -> Iterator[str]:
+    if not certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc:
+        yield f"{certificate.subject.rfc4514_string()} is not valid at {at.isoformat()}"
+
+
+def strange_extensions(certificate: x509.Certificate) -> Iterator[str]:
+    for item in certificate.extensions:
+        if item.critical and not isinstance(item.value, UNDERSTOOD):
+            name = certificate.subject.rfc4514_string()
+            yield f"{name} has a critical extension that is not understood here: {item.oid.dotted_string}"
+
+
+def signed_by(revoked: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
+    try:
+        return revoked.issuer == issuer.subject and revoked.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+
+
+def judge_revocation(
+    certificate: x509.Certificate, revoked: x509.CertificateRevocationList, at: datetime, tally: Tally
+) -> None:
+    entry = revoked.get_revoked_certificate_by_serial_number(certificate.serial_number)
+    if entry is None:
+        return
+    what = f"{certificate.subject.rfc4514_string()} is revoked"
+    said = [item.value for item in entry.extensions]
+    reasons = {value.reason for value in said if isinstance(value, x509.CRLReason)}
+    if x509.ReasonFlags.key_compromise in reasons:
+        stolen = [value.invalidity_date_utc for value in said if isinstance(value, x509.InvalidityDate)]
+        tally.need(stolen and min(stolen) > at, f"{what}: its key was in other hands")
+    elif x509.ReasonFlags.remove_from_crl not in reasons:
+        tally.expect(entry.revocation_date_utc > at, f"{what} since {entry.revocation_date_utc.isoformat()}")
+
+
+def judge_path(path: list[x509.Certificate], trust: Trust, at: datetime) -> Tally:
+    tally = Tally()
+    for certificate in path:
+        tally.wrong += validity_problems(certificate, at)
+        tally.missing += strange_extensions(certificate)
+    for below, issuer in enumerate(path[1:]):
+        tally.wrong += issuer_problems(issuer, below)
+    for certificate, issuer in pairwise(path):
+        for revoked in trust.revocations:
+            if signed_by(revoked, issuer):
+                judge_revocation(certificate, revoked, at, tally)
+    return tally
+
+
+def identity(
+    certificates: list[x509.Certificate], station: str, origin: str, at: datetime, trust: Trust
+) -> tuple[Result, x509.Certificate | None]:
+    try:
+        own = [*station_problems(certificates[0], station, origin), *validity_problems(certificates[0], at)]
+        if own:
+            return Result(FAILED, "; ".join(own)), None
+        judged: list[tuple[Result, x509.Certificate | None]] = [
+            (judge_path(path, trust, at).result(), path[-1])
+            for path in paths_to_roots(certificates[:1], certificates[1:], trust.roots)
+        ]
+    except (ValueError, x509.DuplicateExtension) as problem:
+        return Result(FAILED, f"a certificate cannot be read: {problem}"), None
+    if not judged:
+        return Result(UNKNOWN, "no path to a root that was given" if trust.roots else "no root was given"), None
+    best, root = min(judged, key=lambda found: (VERIFIED, UNKNOWN, FAILED).index(found[0].verdict))
+    return best, root if best.verdict == VERIFIED else None
+
+
+# --- The folder (section 6)
+
+LAYOUT = [
+    re.compile(expression)
+    for expression in (
+        r"bagit\.txt|bag-info\.txt|manifest-sha256\.txt|tagmanifest-sha256\.txt",
+        r"VERIFY\.md|VERIFY\.zh\.md|verify\.html",
+        r"data/(?:export|texts|report)\.json|data/report\.html",
+        rf"data/logs/{ID}/{EPOCH}/station\.pem",
+        rf"data/logs/{ID}/{EPOCH}/{NUMBER}/checkpoint(?:\.cosigned)?",
+        rf"data/logs/{ID}/{EPOCH}/{NUMBER}/[A-Za-z0-9_-]+(?:\.[1-9][0-9]*)?\.tsr",
+        rf"data/logs/{ID}/{EPOCH}/{NUMBER}/from-{NUMBER}\.consistency",
+        rf"data/anchors/{HEX}(?:\.checkpoint)?",
+        r"data/trust/(?:root\.pem|tsa\.pem|policy\.txt)",
+        rf"data/segments/{SEGMENT_ID}/(?:chunks\.sha256|entry\.json|entry\.tlog-proof)",
+        rf"data/custody/{ID}/{EPOCH}/{NUMBER}\.(?:json|tlog-proof)",
+        rf"data/derivatives/{SEGMENT_ID}/(?:proxy|poster|filmstrip|framehash|redacted)\.[A-Za-z0-9]+",
+        rf"data/dockings/{ID}/inventory\.json",
+    )
+]
+SEGMENT_FILE = re.compile(rf"data/segments/{SEGMENT_ID}/([^/]+)")
+MANIFEST_LINE = re.compile(r"([0-9A-Fa-f]{64})[ \t]+(\S.*)")
+BAG_DECLARATION = re.compile(rb"BagIt-Version: 1\.0\r?\nTag-File-Character-Encoding: UTF-8(?:\r?\n)?")
+
+
+def in_layout(path: str) -> bool:
+    own = SEGMENT_FILE.fullmatch(path)
+    return any(form.fullmatch(path) for form in LAYOUT) or (own is not None and possible_file_name(own[1]))
+
+
+class Folder:
+    """The files of a bundle; links and other irregular things are seen, never followed."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.sizes: dict[str, int] = {}
+        self.folders: list[str] = []
+        self.irregular: list[str] = []
+        self._walk("")
+        self.names = sorted(self.sizes)
+
+    def _walk(self, inside: str) -> None:
+        with os.scandir(self.root / inside) as found:
+            for item in sorted(found, key=lambda item: item.name):
+                path = inside + item.name
+                if item.is_dir(follow_symlinks=False):
+                    self.folders.append(path)
+                    self._walk(path + "/")
+                elif item.is_file(follow_symlinks=False):
+                    self.sizes[path] = item.stat(follow_symlinks=False).st_size
+                else:
+                    self.irregular.append(path)
+
+    def __contains__(self, path: str) -> bool:
+        return path in self.sizes
+
+    def read(self, path: str) -> bytes | None:
+        return (self.root / path).read_bytes() if path in self.sizes else None
+
+    def matching(self, expression: str) -> Iterator[re.Match[str]]:
+        form = re.compile(expression)
+        return (hit for name in self.names if (hit := form.fullmatch(name)))
+
+    def chunks(self, path: str) -> Iterator[bytes]:
+        with (self.root / path).open("rb") as file:
+            while chunk := file.read(CHUNK):
+                yield chunk
+
+    def sha256(self, path: str) -> str:
+        whole = hashlib.sha256()
+        for chunk in self.chunks(path):
+            whole.update(chunk)
+        return whole.hexdigest()
+
+
+def read_manifest(data: bytes, tally: Tally, name: str) -> dict[str, str]:
+    listed: dict[str, str] = {}
+    try:
+        lines = data.decode("utf-8").replace("\r\n", "\n").split("\n")
+    except UnicodeDecodeError:
+        tally.expect(condition=False, otherwise=f"{name} is not UTF-8")
+        return listed
+    for line in lines[:-1] if lines[-1] == "" else lines:
+        found = MANIFEST_LINE.fullmatch(line)
+        if not found:
+            tally.wrong.append(f"{name} has a line that is none of a manifest")
+            continue
+        path = re.sub(r"%(0[AaDd]|25)", lambda hit: chr(int(hit[1], 16)), found[2])
+        tally.expect(path not in listed, f"{name} lists {path} twice")
+        listed[path] = found[1].lower()
+    return listed
+
+
+def check_manifest(folder: Folder, name: str, present: set[str], tally: Tally) -> None:
+    data = folder.read(name)
+    if data is None:
+        tally.wrong.append(f"{name} is not here")
+        return
+    listed = read_manifest(data, tally, name)
+    tally.wrong += [f"{path} is listed but not here" for path in sorted(listed.keys() - present)]
+    tally.wrong += [f"{path} is here but not listed" for path in sorted(present - listed.keys())]
+    tally.wrong += [
+        f"{path} is not what {name} says"
+        for path in sorted(present & listed.keys())
+        if folder.sha256(path) != listed[path]
+    ]
+
+
+def check_bag(folder: Folder) -> Result:
+    tally = Tally()
+    tally.expect(BAG_DECLARATION.fullmatch(folder.read("bagit.txt") or b""), "bagit.txt is not that of BagIt 1.0")
+    tally.wrong += [f"{path} is no regular file" for path in folder.irregular]
+    tally.wrong += [f"{path} is outside the layout" for path in folder.names if not in_layout(path)]
+    above = {path[: slash.start()] for path in folder.names for slash in re.finditer("/", path)}
+    tally.wrong += [f"{path}/ is an empty folder" for path in folder.folders if path not in above]
+    payload = {path for path in folder.names if path.startswith("data/")}
+    check_manifest(folder, "manifest-sha256.txt", payload, tally)
+    tags = set(folder.names) - payload - {"tagmanifest-sha256.txt"}
+    check_manifest(folder, "tagmanifest-sha256.txt", tags, tally)
+    oxum = re.search(rb"(?m)^Payload-Oxum:[ \t]*([0-9.]+)[ \t\r]*$", folder.read("bag-info.txt") or b"")
+    here = f"{sum(folder.sizes[path] for path in payload)}.{len(payload)}"
+    tally.expect(oxum is None or oxum[1].decode() == here, f"the payload is {here}, not what bag-info.txt says")
+    for file in folder.matching(rf"data/anchors/({HEX})"):
+        tally.expect(folder.sha256(file[0]) == file[1], f"{file[0]} is not what its name says")
+    for name, files in Counter(own.rpartition("/")[0] for own in folder.names if is_original(own)).items():
+        tally.expect(files == 1, f"{name} has more than one file")
+    return tally.result()
+
+
+def is_original(path: str) -> bool:
+    own = SEGMENT_FILE.fullmatch(path)
+    return own is not None and own[1] not in PAGE_NAMES
+
+
+# --- What is in it
+
+
+@dataclass
+class Statement:
+    """An entry and its proof, as far as they can be read."""
+
+    stem: str
+    data: bytes | None
+    value: dict[str, object]
+    problems: list[str]
+    proof: Proof | None
+    note: Checkpoint | None
+    proof_problem: Result
+
+    @classmethod
+    def load(cls, folder: Folder, stem: str) -> "Statement":
+        data = folder.read(f"{stem}.json")
+        value, problems = ({}, ["the entry is not here"]) if data is None else read_entry(data)
+        raw = folder.read(f"{stem}.tlog-proof")
+        if raw is None:
+            return cls(stem, data, value, problems, None, None, Result(UNKNOWN, "no proof"))
+        try:
+            proof = Proof.parse(raw)
+        except MalformedError as problem:
+            trouble = Result(FAILED, f"the proof cannot be read: {problem}")
+            return cls(stem, data, value, problems, None, read_note(raw), trouble)
+        return cls(stem, data, value, problems, proof, proof.checkpoint, Result(VERIFIED))
+
+    @cached_property
+    def reference(self) -> str:
+        return hashlib.sha256(self.data or b"").hexdigest()
+
+    @property
+    def type(self) -> str:
+        return str(self.value.get("type"))
+
+    @property
+    def body(self) -> dict[str, object]:
+        return mapping(self.value.get("body"))
+
+    @property
+    def station(self) -> str:
+        return str(self.value.get("station"))
+
+    @property
+    def epoch(self) -> str:
+        return str(self.value.get("epoch"))
+
+    @property
+    def seq(self) -> int:
+        seq = self.value.get("seq")
+        return seq if isinstance(seq, int) else -1
+
+    @property
+    def time(self) -> datetime | None:
+        return moment(self.value.get("time"))
+
+    def number(self, key: str) -> int:
+        value = self.body.get(key)
+        return value if isinstance(value, int) else -1
+
+
+def moment(value: object) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+    return found if found.tzinfo else None
+
+
+def read_entry(data: bytes) -> tuple[dict[str, object], list[str]]:
+    try:
+        value = as_object(parse_json(data))
+    except MalformedError as problem:
+        return {}, [str(problem)]
+    problems = schema_faults(value)
+    try:
+        check_canonical(data, value)
+    except MalformedError as problem:
+        problems.append(str(problem))
+    if len(data) > LONGEST_ENTRY:
+        problems.append("longer than an entry may be")
+    return value, problems
+
+
+def read_note(proof: bytes) -> Checkpoint | None:
+    try:
+        return Checkpoint.parse(split_proof(proof)[1])
+    except MalformedError:
+        return None
+
+
+@dataclass
+class Log:
+    """What a bundle holds of the log of one station and epoch."""
+
+    station: str
+    epoch: str
+    pem: bytes | None
+    certificates: list[x509.Certificate] = field(default_factory=list)
+    sizes: set[int] = field(default_factory=set)
+    checkpoints: dict[int, bytes] = field(default_factory=dict)
+    cosigned: dict[int, bytes] = field(default_factory=dict)
+    joins: dict[int, dict[int, bytes]] = field(default_factory=lambda: defaultdict(dict))
+
+    @property
+    def name(self) -> str:
+        return f"{self.station}/{self.epoch}"
+
+    @property
+    def key(self) -> bytes | None:
+        if not self.certificates:
+            return None
+        try:
+            key = self.certificates[0].public_key()
+        except (ValueError, UnsupportedAlgorithm):
+            return None
+        return key.public_bytes(Encoding.Raw, PublicFormat.Raw) if isinstance(key, Ed25519PublicKey) else None
+
+    def signature_of(self, note: Checkpoint) -> Result:
+        if self.pem is None:
+            return Result(UNKNOWN, "station.pem is not here")
+        if self.key is None:
+            return Result(FAILED, "station.pem holds no Ed25519 certificate")
+        problem = note.problem_under(self.key)
+        return Result(FAILED, problem) if problem else Result(VERIFIED)
+
+
+def load_logs(folder: Folder) -> dict[tuple[str, str], Log]:
+    logs: dict[tuple[str, str], Log] = {}
+    for hit in folder.matching(rf"data/logs/({ID})/({EPOCH})/(?:({NUMBER})/)?([^/]+)"):
+        station, epoch, size, name = hit.groups()
+        log = logs.setdefault((station, epoch), Log(station, epoch, None))
+        data = folder.read(hit[0]) or b""
+        join = re.fullmatch(rf"from-({NUMBER})\.consistency", name)
+        if size is not None:
+            log.sizes.add(int(size))
+        if size is None and name == "station.pem":
+            log.pem = data
+            log.certificates = read_certificates(data)
+        elif size is not None and name == "checkpoint":
+            log.checkpoints[int(size)] = data
+        elif size is not None and name == "checkpoint.cosigned":
+            log.cosigned[int(size)] = data
+        elif size is not None and join:
+            log.joins[int(size)][int(join[1])] = data
+    return logs
+
+
+def read_certificates(data: bytes) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(data)
+    except ValueError:
+        return []
+
+
+class Bundle:
+    """Everything of the folder that the checks speak about."""
+
+    def __init__(self, folder: Folder, trust: Trust) -> None:
+        self.folder = folder
+        self.trust = trust
+        self.logs = load_logs(folder)
+        names = {hit[1] for hit in folder.matching(rf"data/segments/({SEGMENT_ID})/[^/]+")}
+        self.segments = {name: Statement.load(folder, f"data/segments/{name}/entry") for name in sorted(names)}
+        stems = {hit[1] for hit in folder.matching(rf"(data/custody/{ID}/{EPOCH}/{NUMBER})\.(?:json|tlog-proof)")}
+        self.custody = [Statement.load(folder, stem) for stem in sorted(stems)]
+        self.judged = {statement.stem: self._judge(statement) for statement in self.statements}
+
+    @property
+    def statements(self) -> list[Statement]:
+        return [*self.segments.values(), *self.custody]
+
+    def of_type(self, kind: str) -> list[Statement]:
+        return [statement for statement in self.statements if statement.type == kind]
+
+    def log_of(self, note: Checkpoint) -> Log | None:
+        _, station, epoch = ("//" + note.origin).rsplit("/", 2)
+        return self.logs.get((station, epoch))
+
+    def _judge(self, statement: Statement) -> dict[str, Result]:
+        return {
+            "entry": self._entry(statement),
+            "inclusion": self._inclusion(statement),
+            "signature": self._signature(statement),
+            "identity": self.identity_of(statement)[0],
+        }
+
+    def _entry(self, statement: Statement) -> Result:
+        if statement.data is None:
+            return Result(UNKNOWN, "the entry is not here")
+        tally = Tally(wrong=list(statement.problems))
+        own = statement.stem.split("/")
+        if own[1] == "segments":
+            tally.expect(statement.type == "segment", "the entry is not that of a segment")
+            tally.expect(statement.body.get("segment") == own[2], "the folder's name is not the entry's segment")
+        else:
+            place = [statement.station, statement.epoch, str(statement.seq)]
+            tally.expect(own[2:] == place, "the file's place is not that of the entry")
+        if statement.proof:
+            tally.expect(statement.proof.index == statement.seq, "seq is not the index of the proof")
+        if statement.note:
+            tail = f"/{statement.station}/{statement.epoch}"
+            tally.expect(statement.note.origin.endswith(tail), "station and epoch are not those of the origin")
+            tally.expect(re.fullmatch(ORIGIN, statement.note.origin), "the origin is not DOMAIN/STATION/EPOCH")
+        return tally.result()
+
+    def _inclusion(self, statement: Statement) -> Result:
+        proof = statement.proof
+        if statement.data is None:
+            return Result(UNKNOWN, "the entry is not here")
+        if proof is None:
+            return statement.proof_problem
+        note = proof.checkpoint
+        if not included(leaf_hash(statement.data), proof.index, note.size, proof.path, note.root):
+            return Result(FAILED, "the proof does not lead to the checkpoint's root")
+        return Result(VERIFIED)
+
+    def _signature(self, statement: Statement) -> Result:
+        note = statement.note
+        if note is None:
+            return statement.proof_problem
+        log = self.log_of(note)
+        return log.signature_of(note) if log else Result(UNKNOWN, "station.pem is not here")
+
+    def identity_of(self, statement: Statement) -> tuple[Result, x509.Certificate | None]:
+        note = statement.note
+        log = self.log_of(note) if note else None
+        if note is None or log is None or log.pem is None or statement.time is None:
+            return Result(UNKNOWN, "no checkpoint, no station.pem, or no time"), None
+        if not log.certificates:
+            return Result(FAILED, "station.pem cannot be read"), None
+        return identity(log.certificates, statement.station, note.origin, statement.time, self.trust)
+
+
+# --- Checks of the bundle (section 7)
+
+
+def check_custody(bundle: Bundle) -> Result:
+    tally = Tally()
+    for statement in bundle.custody:
+        for name, result in bundle.judged[statement.stem].items():
+            tally.take(result, f"{statement.stem.removeprefix('data/')} {name}")
+    return tally.result()
+
+
+def check_selection(bundle: Bundle) -> Result:
+    tally = Tally()
+    check_texts(bundle, tally)
+    exports = [statement for statement in bundle.custody if statement.type == "export"]
+    data = bundle.folder.read("data/export.json")
+    tally.need(exports, "no export entry")
+    tally.need(data is not None, "export.json is not here")
+    if exports and data is not None:
+        cited = hashlib.sha256(data).hexdigest()
+        citing = [statement for statement in exports if statement.body.get("list_sha256") == cited]
+        tally.expect(len(citing) == 1, f"{len(citing)} export entries cite export.json")
+        for statement in citing[:1]:
+            check_export(bundle, statement, data, tally)
+    return tally.result()
+
+
+def check_export(bundle: Bundle, export: Statement, data: bytes, tally: Tally) -> None:
+    for name, result in bundle.judged[export.stem].items():
+        tally.take(result, f"the export entry, {name}")
+    tally.need(
+        all(segment.station == export.station for segment in bundle.segments.values() if segment.data),
+        "the export entry is by another station than a segment's",
+    )
+    try:
+        listed = canonical_object(data)
+    except MalformedError as problem:
+        tally.wrong.append(f"export.json: {problem}")
+        return
+    tally.expect(listed.keys() == {"v", "export", "segments", "entries"}, "export.json has other keys")
+    tally.expect(integer(1, 1)(listed.get("v")), "export.json is not of version 1")
+    tally.expect(listed.get("export") == export.body.get("export"), "export.json is of another export")
+    here = {each.reference for each in bundle.statements if each.data is not None} - {export.reference}
+    tally.expect(listed.get("segments") == sorted(bundle.segments), "the segments here are not those listed")
+    tally.expect(listed.get("entries") == sorted(here), "the entries here are not those listed")
+
+
+def check_texts(bundle: Bundle, tally: Tally) -> None:
+    data = bundle.folder.read("data/texts.json")
+    if data is None:
+        return
+    try:
+        texts = canonical_object(data)
+    except MalformedError as problem:
+        tally.wrong.append(f"texts.json: {problem}")
+        return
+    cited = {
+        mapping(statement.body.get(key)).get("text") for statement in bundle.statements for key in ("reason", "purpose")
+    }
+    for key, value in texts.items():
+        tally.expect(text_hashes_to(value, key), f"a text of texts.json does not hash to {key}")
+        tally.expect(key in cited, f"no entry here cites the text {key}")
+
+
+def text_hashes_to(value: object, key: str) -> bool:
+    match value:
+        case {"salt": str(salt), "text": str(words), **rest}:
+            raw = (salt + words).encode("utf-8", "surrogatepass")
+            salted = re.fullmatch(r"[0-9a-f]{32}", salt) is not None
+            return not rest and salted and hashlib.sha256(raw).hexdigest() == key
+        case _:
+            return False
+
+
+def check_consistency(bundle: Bundle) -> Result:
+    tally = Tally()
+    heads: dict[tuple[str, int], bytes] = {}
+    for log in bundle.logs.values():
+        check_log(log, heads, tally)
+    for statement in bundle.statements:
+        if statement.note:
+            check_ending(bundle.log_of(statement.note), statement, statement.note, tally)
+    check_order(bundle, tally)
+    check_genesis(bundle, heads, tally)
+    check_anchors(bundle, heads, tally)
+    check_closes(bundle, heads, tally)
+    return tally.result()
+
+
+def check_ending(log: Log | None, statement: Statement, note: Checkpoint, tally: Tally) -> None:
+    """The checkpoint in a proof is, byte for byte, that of its size."""
+    stored = None if log is None else log.checkpoints.get(note.size)
+    if log is None or stored is None:
+        tally.missing.append(f"{statement.stem}: the checkpoint of size {note.size} that its proof ends in is not here")
+    else:
+        same = note.data in {stored, log.cosigned.get(note.size)}
+        tally.expect(same, f"{statement.stem}: its proof ends in another checkpoint of size {note.size}")
+
+
+def check_order(bundle: Bundle, tally: Tally) -> None:
+    """`prev` of an entry cites the entry before it, where that is here."""
+    here = {(each.station, each.epoch, each.seq): each for each in bundle.statements if not each.problems}
+    for (station, epoch, seq), statement in here.items():
+        before = here.get((station, epoch, seq - 1))
+        right = before is None or statement.value.get("prev") == before.reference
+        tally.expect(right, f"{statement.stem}: prev is not the entry before it")
+
+
+def check_log(log: Log, heads: dict[tuple[str, int], bytes], tally: Tally) -> None:
+    parsed: dict[int, Checkpoint] = {}
+    tally.need(log.pem is not None, f"{log.name}: station.pem is not here")
+    tally.expect(log.pem is None or log.key, f"{log.name}: station.pem holds no Ed25519 certificate")
+    for size in sorted(log.sizes - log.checkpoints.keys()):
+        tally.missing.append(f"{log.name}: the checkpoint of size {size} is not here")
+    for size, data in sorted(log.checkpoints.items()):
+        where = f"{log.name}/{size}"
+        try:
+            note = Checkpoint.parse(data)
+        except MalformedError as problem:
+            tally.wrong.append(f"{where}/checkpoint: {problem}")
+            continue
+        parsed[size] = note
+        heads[note.origin, size] = note.root
+        tally.take(log.signature_of(note), f"{where}/checkpoint")
+        tally.expect([name for name, _ in note.signatures] == [note.origin], f"{where}: not signed by the log alone")
+        tally.expect(note.size == size, f"{where}: the checkpoint is of size {note.size}")
+        tally.expect(note.origin.endswith(f"/{log.name}"), f"{where}: the checkpoint is of {note.origin}")
+    tally.expect(len({note.origin for note in parsed.values()}) <= 1, f"{log.name}: two origins")
+    check_cosigned(log, tally)
+    check_joins(log, parsed, tally)
+
+
+def check_cosigned(log: Log, tally: Tally) -> None:
+    for size, data in log.cosigned.items():
+        where = f"{log.name}/{size}/checkpoint.cosigned"
+        base = log.checkpoints.get(size)
+        if base is None:
+            continue
+        try:
+            note = Checkpoint.parse(data)
+        except MalformedError as problem:
+            tally.wrong.append(f"{where}: {problem}")
+            continue
+        witnesses = note.signatures[1:]
+        tally.expect(data.startswith(base) and witnesses, f"{where} does not extend checkpoint")
+        tally.expect(all(name != note.origin for name, _ in witnesses), f"{where}: a line of the log itself")
+
+
+def check_joins(log: Log, parsed: dict[int, Checkpoint], tally: Tally) -> None:
+    sizes = sorted(log.checkpoints)
+    for before, size in pairwise(sizes):
+        tally.need(before in log.joins[size], f"{log.name}: {before} and {size} are not joined")
+    neighbours = set(pairwise(sizes))
+    for size, joins in log.joins.items():
+        for before, data in joins.items():
+            where = f"{log.name}: from {before} to {size}"
+            if (before, size) in neighbours and {before, size} <= parsed.keys():
+                check_join(data, (parsed[before], parsed[size]), log.cosigned.get(size), where, tally)
+            elif before in log.sizes:
+                tally.wrong.append(f"{where}: this is not the next smaller size")
+            else:
+                tally.missing.append(f"{where}: the smaller size is not here")
+
+
+def check_join(
+    data: bytes, ends: tuple[Checkpoint, Checkpoint], cosigned: bytes | None, where: str, tally: Tally
+) -> None:
+    old, new = ends
+    try:
+        head, note = split_proof(data)
+        size, path = hash_lines(head, "old")
+    except MalformedError as problem:
+        tally.wrong.append(f"{where}: {problem}")
+        return
+    tally.expect(size == old.size, f"{where}: the proof is from {size}")
+    tally.expect(note in {new.data, cosigned}, f"{where}: the proof's checkpoint is another")
+    tally.expect(consistent((old.size, old.root), (new.size, new.root), path), f"{where}: not consistent")
+
+
+def check_genesis(bundle: Bundle, heads: dict[tuple[str, int], bytes], tally: Tally) -> None:
+    known = set()
+    for statement in bundle.of_type("genesis"):
+        known.add((statement.station, statement.epoch))
+        log = bundle.logs.get((statement.station, statement.epoch))
+        tally.expect(statement.seq == 0, f"{statement.stem}: a genesis that is not the first entry")
+        if statement.note:
+            tally.expect(statement.body.get("origin") == statement.note.origin, f"{statement.stem}: another origin")
+        if log and log.certificates:
+            tally.expect(names_key(statement, log), f"{log.name}: genesis names another key than station.pem")
+        check_previous(statement, heads, tally)
+    for station, epoch in sorted(bundle.logs.keys() - known):
+        tally.missing.append(f"{station}/{epoch}: its genesis is not here")
+
+
+def names_key(genesis: Statement, log: Log) -> bool:
+    body, key = genesis.body, log.key
+    if key is None:
+        return False
+    origin = str(body.get("origin"))
+    encoded = base64.b64encode(LOG_SIGNATURE + key).decode()
+    certificate = hashlib.sha256(log.certificates[0].public_bytes(Encoding.DER)).hexdigest()
+    return (
+        body.get("public_key") == f"{origin}+{note_key_id(origin, key).hex()}+{encoded}"
+        and body.get("certificate_sha256") == certificate
+    )
+
+
+def agrees(cited: dict[str, object], heads: dict[tuple[str, int], bytes]) -> bool:
+    size = cited.get("size")
+    root = heads.get((str(cited.get("origin")), size)) if isinstance(size, int) else None
+    return root is None or cited.get("root") == base64.b64encode(root).decode()
+
+
+def check_previous(genesis: Statement, heads: dict[tuple[str, int], bytes], tally: Tally) -> None:
+    previous = mapping(genesis.body.get("previous"))
+    tally.expect(agrees(previous, heads), f"{genesis.stem}: previous is not the checkpoint here")
+    size = previous.get("size")
+    for origin, above in heads:
+        if origin == previous.get("origin") and isinstance(size, int):
+            tally.expect(above <= size, f"{origin}: a checkpoint above what the next epoch calls its last")
+
+
+def check_anchors(bundle: Bundle, heads: dict[tuple[str, int], bytes], tally: Tally) -> None:
+    for statement in bundle.of_type("anchor"):
+        tally.expect(agrees(statement.body, heads), f"{statement.stem}: the anchor is not over the checkpoint here")
+
+
+def check_closes(bundle: Bundle, heads: dict[tuple[str, int], bytes], tally: Tally) -> None:
+    for close in bundle.of_type("close"):
+        place = (close.station, close.epoch)
+        later = [other for other in bundle.statements if (other.station, other.epoch) == place]
+        tally.expect(all(other.seq <= close.seq for other in later), f"{close.stem}: an entry above a close")
+        above = [size for origin, size in heads if origin.endswith(f"/{place[0]}/{place[1]}")]
+        tally.expect(all(size <= close.seq + 1 for size in above), f"{close.stem}: a checkpoint above a close")
+
+
+def check_derivatives(bundle: Bundle) -> Result:
+    tally = Tally()
+    entries = bundle.of_type("derivative")
+    sealed = {str(entry.body.get("segment")): entry.body.get("sha256") for entry in bundle.of_type("segment")}
+    for file in bundle.folder.matching(rf"data/derivatives/({SEGMENT_ID})/([a-z]+)\.[A-Za-z0-9]+"):
+        path, segment, kind = file[0], file[1], file[2]
+        size, sha256 = bundle.folder.sizes[path], bundle.folder.sha256(path)
+        own = [entry.body for entry in entries if entry.body.get("segment") == segment]
+        fitting = [
+            body
+            for body in own
+            if body.get("kind") == kind and body.get("sha256") == sha256 and body.get("bytes") == size
+        ]
+        tally.expect(fitting, f"{path} has no entry that it matches")
+        if segment not in sealed:
+            tally.missing.append(f"the parent of {path} is not here")
+        elif fitting:
+            parents = {body.get("parent_sha256") for body in fitting}
+            tally.expect(sealed[segment] in parents, f"{path} is of another parent")
+    return tally.result()
+
+
+def check_chain(bundle: Bundle) -> Result:
+    tally = Tally()
+    recorders: dict[tuple[str, str], dict[int, Statement]] = defaultdict(dict)
+    for statement in bundle.of_type("segment"):
+        links = recorders[statement.station, str(statement.body.get("recorder"))]
+        seq = statement.number("recorder_seq")
+        tally.expect(
+            seq not in links or links[seq].reference == statement.reference,
+            f"{statement.stem}: recorder_seq {seq} a second time",
+        )
+        links[seq] = statement
+    for (station, recorder), links in recorders.items():
+        check_links(links, f"{recorder} at {station}", tally)
+    return tally.result()
+
+
+def check_links(links: dict[int, Statement], where: str, tally: Tally) -> None:
+    known = {statement.reference: seq for seq, statement in links.items()}
+    for seq, statement in sorted(links.items()):
+        before = statement.body.get("recorder_prev")
+        tally.expect((seq == 1) == (before is None), f"{where}: recorder_prev of {seq} contradicts it")
+        if seq > 1:
+            neighbour = links.get(seq - 1)
+            tally.need(neighbour, f"{where}: {seq - 1} is not here")
+            right = before == neighbour.reference if neighbour else str(before) not in known
+            tally.expect(right, f"{where}: recorder_prev of {seq} is another entry")
+
+
+def check_completeness(bundle: Bundle, findings: list[str]) -> Result:
+    tally = Tally()
+    dockings = {str(statement.body.get("docking")): statement for statement in bundle.of_type("docking")}
+    wanted = {str(each.body.get("docking")) for each in bundle.segments.values() if not each.problems}
+    wanted |= {file[1] for file in bundle.folder.matching(rf"data/dockings/({ID})/inventory\.json")}
+    tally.need(wanted, "nothing to check")
+    for name in sorted(wanted):
+        docking = dockings.get(name)
+        data = bundle.folder.read(f"data/dockings/{name}/inventory.json")
+        if data is None or docking is None:
+            tally.missing.append(f"the inventory or the entry of {name} is not here")
+        elif hashlib.sha256(data).hexdigest() != docking.body.get("inventory_sha256"):
+            tally.wrong.append(f"the inventory of {name} is not the sealed one")
+        else:
+            amiss = list(check_docking(bundle, name, docking, data))
+            findings += amiss
+            tally.missing += amiss
+    return tally.result()
+
+
+def check_docking(bundle: Bundle, name: str, docking: Statement, data: bytes) -> Iterator[str]:
+    try:
+        inventory = canonical_object(data)
+    except MalformedError as problem:
+        yield f"the inventory of {name} cannot be read: {problem}"
+        return
+    if inventory.get("v") != 1 or inventory.get("docking") != name:
+        yield f"the inventory of {name} is of another docking or version"
+    items = [mapping(item) for item in sequence(inventory.get("items"))]
+    files = {str(item.get("path")): item.get("bytes") for item in items if item.get("kind") == "file"}
+
+    def during(kind: str) -> list[dict[str, object]]:
+        return [each.body for each in bundle.of_type(kind) if each.body.get("docking") == name]
+
+    accounted = {body.get("path") for body in during("segment") + during("sighting")}
+    yield from (f"{path} of {name} is neither sealed nor sighted" for path in files if path not in accounted)
+    held = sum(length for length in files.values() if isinstance(length, int))
+    if (docking.body.get("files"), docking.body.get("bytes")) != (len(files), held):
+        yield f"the inventory of {name} lists {len(files)} files of {held} bytes, its entry says otherwise"
+    if docking.body.get("missing"):
+        yield f"{docking.body['missing']} files were gone at {name} that no wipe accounts for"
+    left = len(files.keys() - {body.get("path") for body in during("wipe") if body.get("outcome") == "gone"})
+    if [body.get("remaining") for body in during("undocking")] != [left]:
+        yield f"{left} files should be left after {name}; the undocking entries here do not say so"
+    counters = sorted(number for body in during("segment") if isinstance(number := body.get("recorder_seq"), int))
+    if counters and counters != list(range(counters[0], counters[-1] + 1)):
+        yield f"the counters of {name} have a gap"
+
+
+# --- Checks of a segment (section 7)
+
+
+@dataclass
+class Original:
+    """The file of a segment beside what its entry says of it."""
+
+    result: Result
+    name: str | None
+    damage: list[dict[str, object]] = field(default_factory=list)
+
+
+def check_bytes(bundle: Bundle, segment: str) -> Original:
+    folder, statement = bundle.folder, bundle.segments[segment]
+    inside = f"data/segments/{segment}/"
+    here = [name for name in folder.names if name.startswith(inside) and is_original(name)]
+    body = statement.body
+    if any(fault.startswith("segment.") for fault in faults(body, BODIES["segment"], "segment")):
+        return Original(Result(UNKNOWN, "the entry does not say what the file was"), next(iter(here), None))
+    name = file_name_for(str(body["path"]))
+    path = inside + name if inside + name in here else next(iter(here), "")
+    if not path:
+        return Original(Result(UNKNOWN, "the file is not here"), None)
+    tally = Tally()
+    tally.expect(path == inside + name, f"the file's name is not {name}")
+    own, whole = [], hashlib.sha256()
+    for chunk in folder.chunks(path):
+        own.append(hashlib.sha256(chunk).hexdigest())
+        whole.update(chunk)
+    tally.expect(folder.sizes[path] == body["bytes"], f"{folder.sizes[path]} bytes, not {body['bytes']}")
+    tally.expect(whole.hexdigest() == body["sha256"], "the digest of the whole file differs")
+    listed = check_chunks(folder.read(inside + "chunks.sha256"), mapping(body["chunks"]), own, tally)
+    damage = [] if listed is None else damaged(listed, own, folder.sizes[path], body)
+    tally.wrong += [f"chunk {item['chunk']}: bytes {item['from_byte']} to {item['to_byte']}" for item in damage]
+    return Original(tally.result(), path.rpartition("/")[2], damage)
+
+
+def check_chunks(data: bytes | None, sealed: dict[str, object], own: list[str], tally: Tally) -> list[str] | None:
+    """Return the sealed list of chunks, if it is here or can be made again."""
+    again = "".join(f"{chunk}\n" for chunk in own).encode()
+    tally.expect(hashlib.sha256(again).hexdigest() == sealed["sha256"], "the digests of the chunks differ")
+    tally.expect(len(own) == sealed["count"], "the number of chunks differs")
+    if data is None:
+        return None
+    right = hashlib.sha256(data).hexdigest() == sealed["sha256"]
+    tally.expect(right, "chunks.sha256 is not the sealed list")
+    return data.decode("ascii", "replace").splitlines() if right else None
+
+
+def damaged(listed: list[str], own: list[str], size: int, body: dict[str, object]) -> list[dict[str, object]]:
+    sealed = int(str(body["bytes"]))
+    claimed = mapping(body["recorded"])
+    start, end = moment(claimed.get("start")), moment(claimed.get("end"))
+
+    def time_at(byte: int) -> str | None:
+        if start is None or end is None or byte > sealed or sealed == 0:
+            return None
+        return (start + (end - start) * byte // sealed).isoformat(timespec="milliseconds")
+
+    found: list[dict[str, object]] = []
+    for number in range(max(len(listed), len(own))):
+        if listed[number : number + 1] != own[number : number + 1]:
+            first = number * CHUNK
+            last = min(first + CHUNK, max(sealed, size))
+            times = {"from_time": time_at(first), "to_time": time_at(last)}
+            found.append({"chunk": number, "from_byte": first, "to_byte": last, **times})
+    return found
+
+
+def judge_segment(bundle: Bundle, segment: str) -> dict[str, object]:
+    statement = bundle.segments[segment]
+    original = check_bytes(bundle, segment)
+    checks = {"bytes": original.result, **bundle.judged[statement.stem]}
+    checks["time"] = Result(UNKNOWN, "anchors are not evaluated here")
+    _, root = bundle.identity_of(statement)
+    shown = root and {
+        "subject": root.subject.rfc4514_string(),
+        "sha256": hashlib.sha256(root.public_bytes(Encoding.DER)).hexdigest(),
+    }
+    return {
+        "segment": segment,
+        "name": original.name,
+        "verdict": worst(checks.values()),
+        "checks": {name: vars(result) for name, result in checks.items()},
+        "root": shown,
+        "not_before": None,
+        "not_after": None,
+        "damage": original.damage,
+    }
+
+
+# --- The verdict
+
+NOT_PROVEN = [
+    "Nothing is shown about what happened before a file was read from the card.",
+    "Nothing that was written after the export is shown.",
+    "Erasing on flash memory removes names, not every trace of what they named.",
+    "A self-made root binds the station to no authority.",
+    "No time-stamp token and no cosignature was evaluated.",
+]
+
+
+def gather_findings(bundle: Bundle) -> Iterator[str]:
+    for statement in bundle.statements:
+        where, body = statement.stem.removeprefix("data/"), statement.body
+        if statement.value.get("clock") == "unsynchronised":
+            yield f"{where}: the station's clock was not synchronised"
+        if body.get("quarantine") is not None:
+            yield f"{where}: the file is in quarantine"
+        if statement.type == "anomaly":
+            yield f"{where}: anomaly {body.get('kind')}"
+    yield from missing_tokens(bundle)
+    yield from late_proofs(bundle)
+
+
+def missing_tokens(bundle: Bundle) -> Iterator[str]:
+    folder = bundle.folder
+    here = {folder.sha256(hit[0]) for hit in folder.matching(r"data/(?:logs/.*\.tsr|anchors/.*)")}
+    for log in bundle.logs.values():
+        for data in log.cosigned.values():
+            here.update(hashlib.sha256(line + b"\n").hexdigest() for line in data.split(b"\n"))
+    for statement in bundle.of_type("anchor"):
+        if statement.body.get("sha256") not in here:
+            yield f"{statement.stem.removeprefix('data/')}: the anchor that it names is not here"
+
+
+def late_proofs(bundle: Bundle) -> Iterator[str]:
+    """Proofs that do not end in the earliest anchored checkpoint that covers the entry, else in the newest."""
+    for log in bundle.logs.values():
+        folder = f"data/logs/{log.name}"
+        tokens = {int(hit[1]) for hit in bundle.folder.matching(rf"{re.escape(folder)}/({NUMBER})/[^/]+\.tsr")}
+        anchored = sorted(tokens | log.cosigned.keys())
+        for statement in bundle.statements:
+            if statement.note and statement.note.origin.endswith(f"/{log.name}") and log.checkpoints:
+                due = next((size for size in anchored if size > statement.seq), max(log.checkpoints))
+                if statement.note.size != due:
+                    yield f"{statement.stem.removeprefix('data/')}: its proof is to {statement.note.size}, not {due}"
+
+
+def verify(target: Path, trust: Trust) -> dict[str, object]:
+    bundle = Bundle(Folder(target), trust)
+    findings: list[str] = []
+    checks = {
+        "bag": check_bag(bundle.folder),
+        "selection": check_selection(bundle),
+        "consistency": check_consistency(bundle),
+        "custody": check_custody(bundle),
+        "derivatives": check_derivatives(bundle),
+        "chain": check_chain(bundle),
+        "completeness": check_completeness(bundle, findings),
+    }
+    segments = [judge_segment(bundle, name) for name in bundle.segments]
+    findings += gather_findings(bundle)
+    told = "was checked with the lists given" if trust.revocations else "was not checked"
+    return {
+        "verdict": overall(checks, [str(segment["verdict"]) for segment in segments]),
+        "checks": {name: vars(result) for name, result in checks.items()},
+        "segments": segments,
+        "findings": findings,
+        "not_proven": [*NOT_PROVEN, f"Revocation {told}."],
+    }
+
+
+def overall(checks: dict[str, Result], segments: list[str]) -> str:
+    verdicts = [result.verdict for result in checks.values()]
+    if FAILED in verdicts + segments:
+        return FAILED
+    needed = [checks[name].verdict for name in ("bag", "selection", "consistency", "custody", "derivatives")]
+    return VERIFIED if segments and set(needed + segments) == {VERIFIED} else UNKNOWN
+
+
+# --- Command line
+
+
+class Arguments(argparse.ArgumentParser):
+    """Wrong usage exits 64."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(64, f"{message}\n")
+
+
+def load_trust(roots: list[Path], lists: list[Path]) -> Trust:
+    certificates = [found for path in roots for found in x509.load_pem_x509_certificates(path.read_bytes())]
+    return Trust(certificates, [found for path in lists for found in load_crls(path.read_bytes())])
+
+
+def load_crls(data: bytes) -> list[x509.CertificateRevocationList]:
+    mark = b"-----BEGIN X509 CRL-----"
+    if mark not in data:
+        return [x509.load_der_x509_crl(data)]
+    return [x509.load_pem_x509_crl(mark + part) for part in data.split(mark)[1:]]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = Arguments(description="Check a bundle of evidence.")
+    parser.add_argument("target", type=Path)
+    for option in ("--trust", "--tsa", "--policy", "--crl"):
+        parser.add_argument(option, type=Path, action="append", default=[])
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args(arguments)
+    try:
+        trust = load_trust(given.trust, given.crl)
+    except (OSError, ValueError) as problem:
+        parser.error(str(problem))
+    try:
+        report = verify(given.target, trust)
+    except OSError as problem:
+        sys.stderr.write(f"{given.target} cannot be read: {problem}\n")
+        return 66
+    shown = json.dumps(report, indent=2) if given.json else "\n".join(lines_of(report))
+    sys.stdout.buffer.write(shown.encode("utf-8", "backslashreplace") + b"\n")
+    return {VERIFIED: 0, FAILED: 1}.get(str(report["verdict"]), 2)
+
+
+def lines_of(report: dict[str, object]) -> Iterator[str]:
+    yield str(report["verdict"])
+    yield from check_lines(mapping(report["checks"]), "")
+    for segment in map(mapping, sequence(report["segments"])):
+        yield f"{segment['segment']} {segment['name']}: {segment['verdict']}"
+        yield from check_lines(mapping(segment["checks"]), "  ")
+    yield from (f"found: {finding}" for finding in sequence(report["findings"]))
+    yield from (f"not proven: {sentence}" for sentence in sequence(report["not_proven"]))
+
+
+def check_lines(checks: dict[str, object], indent: str) -> Iterator[str]:
+    for name, result in checks.items():
+        told = mapping(result)
+        yield f"{indent}{name}: {told['verdict']}" + (f" ({told['detail']})" if told["detail"] else "")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -19,16 +19,19 @@ from edged.bundles.make import make_bundle
 from edged.evidence import bodies, canonical, merkle
 from edged.evidence.certificates import certify_epoch, fingerprint, load_certificates, make_root, to_pem
 from edged.evidence.digests import Digester, Digests, sha256_hex
-from edged.evidence.entry import ZERO_REF, Entry, encode, reference
+from edged.evidence.entry import ZERO_REF, Entry, encode, parse, reference
 from edged.evidence.ids import (
     DockingId,
     EntryRef,
     EpochId,
     ExportId,
+    MatterId,
     RecorderId,
+    RuleId,
     SegmentId,
     Sha256,
     StationId,
+    StoreId,
     bundle_name,
     segment_id,
 )
@@ -37,6 +40,8 @@ from edged.evidence.verification import BundleFile, Report, Trust, verify
 
 START = datetime(2026, 11, 21, 8, 0, 0, 123000, tzinfo=UTC)
 CHUNK = 8_388_608
+STATION = StationId("st-07")
+EPOCH = EpochId("2026-11-ab12")
 SALT = "0123456789abcdef0123456789abcdef"
 
 
@@ -51,8 +56,8 @@ class Station:
     """A ledger and vault; every entry is one second after the one before."""
 
     folder: Path
-    name: StationId = StationId("st-07")
-    epoch: EpochId = EpochId("2026-11-ab12")
+    name: StationId = STATION
+    epoch: EpochId = EPOCH
     domain: str = "evidence.example"
     key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
     root_key: Ed25519PrivateKey = field(init=False)
@@ -94,23 +99,21 @@ class Station:
 
     # -- writing
 
-    def append(self, body: bodies.Body | tuple[str, dict[str, object]], **changes: Any) -> EntryRef:
-        """Append an entry; `changes` make it wrong on purpose."""
+    def append(
+        self, body: bodies.Body | tuple[str, dict[str, object]], actor: str = "edged", prev: EntryRef | None = None
+    ) -> EntryRef:
         seq = len(self.entries)
         kind, inner = (body.TYPE, body) if isinstance(body, bodies.Body) else body
         entry = Entry(
-            **{
-                "type": kind,
-                "station": self.name,
-                "epoch": self.epoch,
-                "seq": seq,
-                "prev": reference(self.entries[-1]) if self.entries else ZERO_REF,
-                "time": START + timedelta(seconds=seq),
-                "clock": "synchronised",
-                "actor": "edged",
-                "body": inner,
-            }
-            | changes
+            type=kind,
+            station=self.name,
+            epoch=self.epoch,
+            seq=seq,
+            prev=prev or (reference(self.entries[-1]) if self.entries else ZERO_REF),
+            time=START + timedelta(seconds=seq),
+            clock="synchronised",
+            actor=actor,
+            body=inner,
         )
         return self.append_bytes(encode(entry), kind, inner)
 
@@ -236,16 +239,16 @@ class Station:
                 return body
         raise LookupError(segment)
 
-    def classify(self, segment: SegmentId, case: str | None, supersedes: EntryRef | None = None) -> EntryRef:
+    def classify(self, segment: SegmentId, case: Any, supersedes: EntryRef | None = None) -> EntryRef:
         return self.append(
             bodies.Classification(
                 segment=segment,
                 case=case,
-                matter="traffic" if case else None,
+                matter=MatterId("traffic") if case else None,
                 stage=None,
                 secrecy=None,
                 publicity=None,
-                rule="r-permanent",
+                rule=RuleId("r-permanent"),
                 clause="art. 13",
                 policy=sha256_hex(b"policy"),
                 retain_until="permanent" if case else "undetermined",
@@ -255,7 +258,7 @@ class Station:
             )
         )
 
-    def derive(self, segment: SegmentId, kind: str, data: bytes) -> None:
+    def derive(self, segment: SegmentId, kind: Any, data: bytes) -> None:
         self.files[f"{segment} {kind}"] = self.folder / f"{self.epoch}-{segment}.{kind}.jpg"
         self.files[f"{segment} {kind}"].write_bytes(data)
         self.append(
@@ -339,8 +342,6 @@ class Station:
     # -- inside
 
     def parsed(self, seq: int) -> Entry:
-        from edged.evidence.entry import parse
-
         return parse(self.entries[seq])
 
     def _node(self, level: int, index: int) -> bytes:
@@ -350,7 +351,7 @@ class Station:
         return self.append(
             bodies.Replica(
                 segment=segment,
-                store=store,
+                store=StoreId(store),
                 key=f"segments/{segment}",
                 version=None if store == "vault" else "v1",
                 checksum="-",

@@ -33,7 +33,7 @@ def run(book: Book, statement: str, *values: Any) -> None:
 
 def all_rows(book: Book, table: str) -> list[tuple[Any, ...]]:
     with book.database.reading() as connection:
-        return [tuple(row) for row in connection.execute(f"SELECT * FROM {table}")]
+        return [tuple(row) for row in connection.execute(f"SELECT * FROM {table}")]  # noqa: S608
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Opening what somebody handed over: folders with traps in them, and zips that say two things at once."""
 
+import contextlib
 import os
 import random
 import shutil
@@ -89,7 +90,7 @@ def test_a_file_that_becomes_a_link_while_it_is_read_is_not_followed(folder: Pat
     files.listing()
     (folder / "bagit.txt").unlink()
     (folder / "bagit.txt").symlink_to("/etc/hostname")
-    with pytest.raises(UnreadableError, match="bagit.txt"):
+    with pytest.raises(UnreadableError, match="bagit"):
         list(files.open("bagit.txt"))
 
 
@@ -146,10 +147,10 @@ def test_a_zip_with_folders_in_it_is_read(made: tuple[Station, Path], tmp_path: 
 Entry = tuple[str, bytes]
 
 
-def build(path: Path, entries: Sequence[Entry], **options: int) -> Path:
-    with zipfile.ZipFile(path, "x", **options) as archive:  # type: ignore[arg-type]
+def build(path: Path, entries: Sequence[Entry], compression: int = zipfile.ZIP_STORED) -> Path:
+    with zipfile.ZipFile(path, "x") as archive:
         for name, data in entries:
-            archive.writestr(zipfile.ZipInfo(name), data, options.get("compression"))
+            archive.writestr(zipfile.ZipInfo(name), data, compression)
     return path
 
 
@@ -283,7 +284,5 @@ def test_random_damage_to_a_zip_is_never_a_crash(archive: Path, seed: int) -> No
     for _ in range(3):
         data[chance.randrange(start, len(data))] = chance.choice((0, 1, 0xFF, chance.randrange(256)))
     archive.write_bytes(data)
-    try:
-        open_target(archive)
-    except UnreadableError as error:
-        assert error.message
+    with contextlib.suppress(UnreadableError):
+        assert open_target(archive).listing()

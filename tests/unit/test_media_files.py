@@ -149,6 +149,16 @@ def test_a_recording_that_was_cut_off_has_no_index(
     assert media.probe(cut, GOING) == Unreadable(reason=Why.NO_INDEX)
 
 
+@pytest.mark.parametrize("name", ["plain.mp4", "oldest.avi", "stream.ts", "voice.wav", "photo.jpg"])
+def test_a_file_that_was_cut_anywhere_is_either_known_or_unreadable_and_never_an_error(
+    sample: Callable[[str], Path], media: Media, tmp_path: Path, name: str
+) -> None:
+    whole, cut = sample(name).read_bytes(), tmp_path / "cut"
+    for length in (1, 20, 44, 200, 3000, len(whole) - 100):
+        cut.write_bytes(whole[:length])
+        assert isinstance(media.probe(cut, GOING), MediaFacts | Unreadable)
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
     [
@@ -350,6 +360,15 @@ def test_a_missing_tool_is_said_before_work_begins(tmp_path: Path, missing: str)
         (tmp_path / name).symlink_to(next(p for p in map(Path, SEARCH.split(":")) if (p / name).exists()) / name)
     with pytest.raises(ToolError, match=f"{missing} is not installed"):
         Media(Sandbox(SystemClock(), search=str(tmp_path))).check(GOING)
+
+
+def test_an_ffprobe_that_knows_no_such_option_says_nothing_about_the_file(
+    sample: Callable[[str], Path], media: Media, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edged.media.probe._COMMAND", ("ffprobe", "-no_such_option", "1", "-i", "/in/media"))
+    with pytest.raises(ToolError, match="nothing to do with the file") as caught:
+        media.probe(sample("silent.mp4"), GOING)
+    assert "ffprobe said: " in caught.value.hint
 
 
 def test_a_file_that_went_away_is_no_unreadable_media(media: Media, tmp_path: Path) -> None:

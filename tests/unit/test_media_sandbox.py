@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -72,22 +73,26 @@ def test_check_passes_here(sandbox: Sandbox) -> None:
 
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="every other test is this one for a user who is not root")
-def test_check_passes_for_an_unprivileged_user(sandbox: Sandbox) -> None:
-    read, write = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.setgroups([])
-            os.setresgid(NOBODY, NOBODY, NOBODY)
-            os.setresuid(NOBODY, NOBODY, NOBODY)
-            sandbox.check(threading.Event())
-            os.write(write, b"worked")
-        finally:
-            os._exit(0)
-    os.close(write)
-    os.waitpid(child, 0)
-    with os.fdopen(read, "rb") as answer:
-        assert answer.read() == b"worked"
+def test_it_works_for_an_unprivileged_user_on_files_of_its_own(sandbox: Sandbox) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        reads, writes = Path(folder, "reads"), Path(folder, "writes")
+        reads.write_bytes(b"footage")
+        reads.chmod(0o600)
+        writes.touch(0o600)
+        for path in (Path(folder), reads, writes):
+            os.chown(path, NOBODY, NOBODY)
+        child = os.fork()
+        if child == 0:
+            try:
+                os.setgroups([])
+                os.setresgid(NOBODY, NOBODY, NOBODY)
+                os.setresuid(NOBODY, NOBODY, NOBODY)
+                sandbox.check(threading.Event())
+                shell(sandbox, f"cat {INPUT} > {OUTPUT}", reads=reads, writes=writes)
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        assert writes.read_bytes() == b"footage"
 
 
 def test_missing_bubblewrap_is_said_with_a_hint(tmp_path: Path) -> None:

@@ -317,7 +317,7 @@ def test_entries_of_two_segments_swapped_are_found(case: Case, bundle: Forgery, 
 
 
 def test_a_custody_entry_under_another_number_is_found(bundle: Forgery, judge: Judge) -> None:
-    wipe = sorted(path for path in bundle.files if b'"type":"wipe"' in bundle.files[path])[0]
+    wipe = min(path for path in bundle.files if b'"type":"wipe"' in bundle.files[path])
     for end in (".json", ".tlog-proof"):
         bundle.move(wipe.replace(".json", end), f"data/custody/{LOG}/30{end}")
     assert failing(judge(bundle.rebag())) == {"custody"}

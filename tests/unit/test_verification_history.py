@@ -7,9 +7,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edged.evidence import bodies
+from edged.evidence.certificates import fingerprint
 from edged.evidence.digests import sha256_hex
-from edged.evidence.ids import DockingId, SegmentId
-from edged.evidence.note import sign_note
+from edged.evidence.ids import DockingId, EntryRef, SegmentId
+from edged.evidence.note import sign_note, vkey
 from edged.evidence.proofs import format_consistency, format_proof
 from edged.evidence.text import to_base64
 from edged.evidence.verification import Report
@@ -248,4 +249,28 @@ def test_an_epoch_that_went_on_after_the_next_one_cited_it_is_found(station: Sta
     before.genesis()
     joint = format_consistency(1, before.consistency_proof(1, 2), before.note(2))
     bundle.add(f"{folder}/2/checkpoint", before.note(2)).add(f"{folder}/2/from-1.consistency", joint)
+    assert failing(judge(station, bundle)) == {"consistency"}
+
+
+def test_an_entry_that_does_not_cite_the_one_before_it_is_found(station: Station) -> None:
+    reason = station.reason("end", "x")
+    stray = bodies.Disclosure(subject=bodies.Subject(kind="docking", id="d"), action="a", outcome=None, reason=reason)
+    bundle = bundle_of(station, lambda it: it.append(stray, prev=EntryRef("1" * 64)))
+    assert failing(judge(station, bundle)) == {"consistency"}
+
+
+def test_a_first_entry_that_cites_one_before_it_is_found(station: Station) -> None:
+    body = bodies.Genesis(
+        origin=station.origin,
+        public_key=vkey(station.origin, station.key.public_key().public_bytes_raw()),
+        certificate_sha256=fingerprint(station.certificate),
+        previous=None,
+        software="edged",
+        reason=station.reason("first", "x"),
+    )
+    station.append(body, prev=EntryRef("1" * 64))
+    station.dock("d", "r", {"a": b"a"})
+    segment = station.seal("d", "r", "a", b"a")
+    station.append(bodies.Undocking(docking=DockingId("d"), outcome="kept", remaining=1))
+    bundle = station.bundle(station.export([segment]), station.folder / "b")
     assert failing(judge(station, bundle)) == {"consistency"}

@@ -11,6 +11,7 @@ from edged.errors import UnreadableError
 from edged.evidence import canonical
 from edged.evidence.digests import sha256_hex
 from edged.evidence.entry import parse
+from edged.evidence.ids import SegmentId
 from edged.evidence.verification import BundleFile, Trust, Words, sentences, verify
 from edged.evidence.verification.anchors import Anchor, check_time, covering, signing_time
 from edged.evidence.verification.layout import MAX_ENTRIES_BYTES
@@ -32,8 +33,8 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Station:
 
 @pytest.fixture(scope="module")
 def honest(station: Station) -> Forgery:
-    (segment,) = [name for kind, name in station.names if kind == "segment"]
-    return station.bundle(station.export([segment]), station.folder / "b")  # type: ignore[list-item]
+    segments = [SegmentId(name) for kind, name in station.names if kind == "segment"]
+    return station.bundle(station.export(segments), station.folder / "b")
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -167,16 +168,16 @@ def test_an_overlong_name_is_cut() -> None:
 
 
 def test_recorded_times_that_make_no_sense_give_no_time_of_damage(station: Station) -> None:
-    (seq,) = station.of_type("segment")
-    sealed = parse(station.entry_bytes(seq)).body
+    (segment,) = [SegmentId(name) for kind, name in station.names if kind == "segment"]
+    sealed = station.sealed(segment)
     for start, end in (
         ("2026-11-21T08:00:00+08:00", "2026-11-21T07:00:00+08:00"),
         ("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"),
         (None, "2026-11-21T07:00:00+08:00"),
         ("2026-11-21T07:00:00+08:00", None),
     ):
-        recorded = sealed.recorded.model_copy(update={"start": start, "end": end})  # type: ignore[union-attr]
-        changed = sealed.model_copy(update={"recorded": recorded})  # type: ignore[union-attr]
+        recorded = sealed.recorded.model_copy(update={"start": start, "end": end})
+        changed = sealed.model_copy(update={"recorded": recorded})
         assert time_at(changed, changed.bytes) is None
 
 

@@ -6,8 +6,8 @@ from itertools import pairwise
 from edged.errors import MalformedError
 from edged.evidence import bodies
 from edged.evidence.certificates import fingerprint
-from edged.evidence.entry import Entry
-from edged.evidence.ids import split_origin
+from edged.evidence.entry import ZERO_REF, Entry
+from edged.evidence.ids import EntryRef, split_origin
 from edged.evidence.merkle import verify_consistency
 from edged.evidence.note import parse_note, verify, vkey
 from edged.evidence.text import to_base64
@@ -20,12 +20,13 @@ from edged.evidence.verification.sealed import Sealed
 def check_consistency(logs: Mapping[LogId, Log], sealed: Sequence[Sealed]) -> Check:
     """Compare checkpoints, proofs and what entries say of their log with each other."""
     objections: list[Check] = []
-    by_log: dict[LogId, list[Entry]] = {}
+    by_log: dict[LogId, dict[EntryRef, Entry]] = {}
     for each in sealed:
-        if each.entry is not None:
-            by_log.setdefault((each.entry.station, each.entry.epoch), []).append(each.entry)
+        if each.entry is not None and each.ref is not None:
+            by_log.setdefault((each.entry.station, each.entry.epoch), {})[each.ref] = each.entry
     for log, here in logs.items():
-        entries = by_log.get(log, [])
+        objections += _of_chain(here, by_log.get(log, {}))
+        entries = list(by_log.get(log, {}).values())
         objections += here.objections
         for size, head in here.heads.items():
             objections += _of_head(log, size, head, here)
@@ -90,6 +91,18 @@ def _of_joints(here: Log) -> Iterator[Check]:
             )
     if len({head.checkpoint.origin for head in here.heads.values()}) > 1:
         yield failed(f"Checkpoints of {here.name} name several origins.", f"{here.name} 的检查点载有多个来源名。")
+
+
+def _of_chain(here: Log, entries: Mapping[EntryRef, Entry]) -> Iterator[Check]:
+    """Check that each entry cites the one before it, where both are here."""
+    refs = {entry.seq: ref for ref, entry in entries.items()}
+    for entry in entries.values():
+        before = refs.get(entry.seq - 1, entry.prev) if entry.seq else ZERO_REF
+        if entry.prev != before:
+            yield failed(
+                f"Entry {entry.seq} of {here.name} does not follow the entry before it.",
+                f"{here.name} 的第 {entry.seq} 号条目并非接在前一条目之后。",
+            )
 
 
 def _of_genesis(here: Log, entries: Sequence[Entry]) -> Iterator[Check]:

@@ -16,6 +16,7 @@ from edged.evidence.bodies import Anomaly, Subject
 from edged.evidence.entry import parse
 from edged.rules.cases import CaseRecord, SegmentClaims
 from edged.rules.classification import ClassificationFact, Contradiction, Decision, classify, supersede
+from edged.station.due import Due
 from edged.station.parts import Parts
 from edged.station.worker import IDLE_SECONDS
 
@@ -63,6 +64,7 @@ class ClassifyJob:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._due = Due(parts.book.facts, parts.book.facts.unclassified)
         self._reconsidered: int | None = 0
         """Position up to which unsettled segments were looked at with the cases known now; None: all were."""
 
@@ -74,7 +76,7 @@ class ClassifyJob:
     def step(self, stop: threading.Event) -> bool:
         """Classify a batch."""
         facts = self._parts.book.facts
-        fresh = facts.unclassified(most=_BATCH)
+        fresh = self._due.rows(_BATCH)
         if fresh and not stop.is_set():
             self._classify(fresh)
             return True

@@ -5,18 +5,18 @@ from functools import partial
 from pathlib import Path
 
 from edged.book.facts import SegmentRow
+from edged.errors import ToolError
 from edged.evidence.bodies import Derivative
 from edged.evidence.digests import Digester
-from edged.media.facts import Unreadable
+from edged.media.facts import Unreadable, Why
 from edged.media.media import Derivative as Made
 from edged.media.plan import Kind, NoDerivative
-from edged.station.files import derivatives_folder
+from edged.station.due import Due
+from edged.station.files import derivatives_folder, digested, making_folder, read_blocks
 from edged.station.later import Later
 from edged.station.parts import Parts
 from edged.station.worker import IDLE_SECONDS
 from edged.vault.durable import keep
-
-_BLOCK_BYTES = 1 << 20
 
 
 class DeriveJob:
@@ -29,11 +29,11 @@ class DeriveJob:
         self._kind = kind
         self.name: str = kind
         self._later = Later(parts.clock)
+        self._due = Due(parts.book.facts, partial(parts.book.facts.without_derivative, kind))
 
     def step(self, stop: threading.Event) -> bool:
         """Make the derivative of one segment; raises ToolError without ffmpeg or a sandbox."""
-        rows = self._parts.book.facts.without_derivative(self._kind, most=1 + self._later.put_off)
-        due = self._later.ready(rows)[:1]
+        due = self._later.ready(self._due.rows(1 + self._later.put_off))[:1]
         self._later.each(due, lambda segment: self._derive(segment, stop))
         return bool(due)
 
@@ -42,6 +42,8 @@ class DeriveJob:
         original = parts.vault.original(parts.place_of(segment))
         facts = parts.media.probe(original, stop)
         if isinstance(facts, Unreadable):
+            if facts.reason is Why.TOO_LONG:
+                raise ToolError(f"{segment.segment} could not be probed in time", hint="It is tried again later.")
             self._settle(segment, facts.reason)
             return
         made = parts.media.derive(self._kind, original, self._scratch(), facts, stop)
@@ -52,31 +54,28 @@ class DeriveJob:
 
     def _keep(self, segment: SegmentRow, made: Made) -> None:
         parts = self._parts
+        digester = Digester()
+        target = derivatives_folder(parts.config.paths.state, segment.segment) / f"{self._kind}{made.file.suffix}"
         try:
-            digester, size_bytes = Digester(), made.file.stat().st_size
-            with made.file.open("rb") as file:
-                blocks = list(iter(partial(file.read, _BLOCK_BYTES), b""))
-            for block in blocks:
-                digester.update(block)
-            folder = derivatives_folder(parts.config.paths.state, segment.segment)
-            target = folder / f"{self._kind}{made.file.suffix}"
+            blocks = digested(read_blocks(made.file), digester)
             keep(parts.disk, target, blocks, temporary=made.file.with_suffix(".part"))
         finally:
             made.file.unlink(missing_ok=True)
+        digests = digester.finish()
         parts.book.ledger.append(
             Derivative(
                 segment=segment.segment,
                 parent_sha256=segment.sha256,
                 kind=self._kind,
-                sha256=digester.finish().sha256,
-                bytes=size_bytes,
+                sha256=digests.sha256,
+                bytes=digests.size_bytes,
                 tool=made.tool,
                 arguments=list(made.arguments),
             )
         )
 
     def _scratch(self) -> Path:
-        folder = self._parts.config.paths.state / "derivatives" / ".making"
+        folder = making_folder(self._parts.config.paths.state)
         self._parts.disk.make_folders(folder)
         return folder
 

@@ -6,13 +6,17 @@ Beside each original lie its chunk list, its entry, and its derivatives (EVIDENC
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, time, timedelta
+from functools import partial
 
 from edged.book.facts import DerivativeRow, SegmentRow
 from edged.clock import rfc3339
+from edged.errors import StorageError
 from edged.evidence.bodies import Replica
+from edged.evidence.digests import Digester
 from edged.evidence.ids import SegmentId
 from edged.rules.retention import parse_until
-from edged.station.files import derivative_path
+from edged.station.due import Due
+from edged.station.files import derivative_path, read_blocks
 from edged.station.later import Later
 from edged.station.parts import Parts
 from edged.station.worker import IDLE_SECONDS
@@ -33,6 +37,7 @@ class ReplicateJob:
         self._pool = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="upload")
         self._at_once = at_once
         self._later = Later(parts.clock)
+        self._due = Due(parts.book.facts, partial(parts.book.facts.without_replica, store.id))
 
     def step(self, stop: threading.Event) -> bool:
         """Upload a few segments at once, and the derivatives that were made meanwhile.
@@ -40,8 +45,7 @@ class ReplicateJob:
         One that fails holds up no other; the first error is raised when all of the batch are through.
         """
         facts = self._parts.book.facts
-        rows = facts.without_replica(self._store.id, most=4 * self._at_once + self._later.put_off)
-        due = self._later.ready(rows)
+        due = self._later.ready(self._due.rows(4 * self._at_once + self._later.put_off))
         running = {segment.segment: self._pool.submit(self._replicate, segment, stop) for segment in due}
         for segment, upload in running.items():
             self._later.failed(segment) if upload.exception() else self._later.succeeded(segment)
@@ -49,7 +53,7 @@ class ReplicateJob:
             upload.result()
         beside = [] if due else facts.derivatives_not_beside(self._store.id, most=16)
         for each in beside:
-            self._put_derivative(*each)
+            self._put_derivative(*each, stop)
         return bool(due or beside)
 
     def _replicate(self, segment: SegmentRow, stop: threading.Event) -> None:
@@ -83,13 +87,27 @@ class ReplicateJob:
             )
         )
 
-    def _put_derivative(self, segment: SegmentId, derivative: DerivativeRow) -> None:
+    def _put_derivative(self, segment: SegmentId, derivative: DerivativeRow, stop: threading.Event) -> None:
         parts = self._parts
         row = parts.book.facts.segment(segment)
         path = derivative_path(parts.config.paths.state, segment, derivative.kind)
         if row is not None and path is not None:
-            key = f"{parts.place_of(row).folder}/derivatives/{path.name}"
-            self._store.put(key, path.read_bytes(), self._locked_until(segment))
+            digester = Digester()
+            for block in read_blocks(path):
+                digester.update(block)
+            digests = digester.finish()
+            if digests.sha256 != derivative.sha256:
+                parts.book.work.settle(segment, f"upload {derivative.kind}", "it is not the one in the ledger")
+                raise StorageError(f"The {derivative.kind} of {segment} on the station is not the one in the ledger.")
+            upload = Upload(
+                # In a folder of their own: an original may be called proxy.mp4.
+                key=f"{parts.place_of(row).folder}/derivatives/{path.name}",
+                source=path,
+                part_digests=digests.part_digests,
+                size_bytes=digests.size_bytes,
+                locked_until=self._locked_until(segment),
+            )
+            self._store.upload(upload, parts.book.work, stop)
         parts.book.work.settle(segment, f"upload {derivative.kind}", "done")
 
     def _locked_until(self, segment: SegmentId) -> datetime:

@@ -1,12 +1,14 @@
 """Re-reads each sealed file of the vault past the page cache, and says so in a `replica` entry of store `vault`."""
 
 import threading
+from functools import partial
 
 from edged.book.facts import SegmentRow
 from edged.errors import StorageError
 from edged.evidence.bodies import Anomaly, Replica, Subject
 from edged.evidence.ids import StoreId
 from edged.offload.reread import reread
+from edged.station.due import Due
 from edged.station.later import Later
 from edged.station.parts import Parts
 from edged.station.worker import IDLE_SECONDS
@@ -23,11 +25,11 @@ class RereadJob:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._later = Later(parts.clock)
+        self._due = Due(parts.book.facts, partial(parts.book.facts.without_replica, "vault"))
 
     def step(self, stop: threading.Event) -> bool:
         """Re-read a batch; raises NoProofError where reading back means nothing."""
-        rows = self._parts.book.facts.without_replica("vault", most=_BATCH + self._later.put_off)
-        due = self._later.ready(rows)
+        due = self._later.ready(self._due.rows(_BATCH + self._later.put_off))
         self._later.each(due, lambda segment: self._reread(segment, stop))
         return bool(due)
 

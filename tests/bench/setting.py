@@ -1,0 +1,97 @@
+"""What all rows share: how much of everything, the files, the folder to work in, and what was left out.
+
+The files stand for a card: a few long recordings, some short ones, small side files, all of random bytes. Their
+names sort as they would be copied, the longest last, so that the last byte of the card is the hardest to seal.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final, Self
+
+MIB: Final = 1 << 20
+
+_SHARES: Final = (32, 32, 16, 8, 4, 2)
+"""Each recording is one of so many equal parts of all; read from the end, the longest is half of it."""
+_SIDE_FILES: Final = 8
+_SIDE_BYTES: Final = 20_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """How much of everything."""
+
+    name: str
+    files_bytes: int
+    """Of all recordings together."""
+    upload_bytes: int
+    """Of those that are uploaded, at most: the store keeps every round's."""
+    segments: int
+    """In the book of the ledger's rows; the budget names 1 000 000."""
+    idle_seconds: float
+    """How long the daemon's idling is watched."""
+    rounds: int = 5
+
+    @property
+    def needed_bytes(self) -> int:
+        """Give what the bench takes of the disk at most: files and two copies, the store, book, and its own slack."""
+        uploads = 2 * self.rounds * self.upload_bytes
+        return 4 * self.files_bytes + uploads + 8_000 * self.segments + 2048 * MIB
+
+    def with_segments(self, segments: int) -> "Scale":
+        """Give the same with a smaller or larger book."""
+        return replace(self, segments=segments)
+
+
+QUICK: Final = Scale(name="quick", files_bytes=256 * MIB, upload_bytes=128 * MIB, segments=20_000, idle_seconds=10.0)
+FULL: Final = Scale(name="full", files_bytes=2048 * MIB, upload_bytes=1024 * MIB, segments=1_000_000, idle_seconds=60.0)
+
+
+@dataclass(kw_only=True)
+class Setting:
+    """The scene of one run."""
+
+    scale: Scale
+    folder: Path
+    """To work in; removed at the end."""
+    card: Path
+    """The folder of the files."""
+    files: tuple[Path, ...]
+    """By name."""
+    tell: Callable[[str], None]
+    """Shows one line of what is going on."""
+    left_out: list[str] = field(default_factory=list)
+    """One sentence for each peer that is not installed."""
+
+    @classmethod
+    def make(cls, folder: Path, scale: Scale, *, tell: Callable[[str], None]) -> Self:
+        """Write the files."""
+        card = folder / "card" / "DCIM" / "100MEDIA"
+        card.mkdir(parents=True)
+        sizes = [_SIDE_BYTES] * _SIDE_FILES + [scale.files_bytes // share for share in _SHARES]
+        files = []
+        for number, size_bytes in enumerate(sizes, start=1):
+            path = card / f"VID_20261121_{number:06d}_{number:04d}.{'LOG' if size_bytes == _SIDE_BYTES else 'MP4'}"
+            _write_random(path, size_bytes)
+            files.append(path)
+        return cls(scale=scale, folder=folder, card=folder / "card", files=tuple(files), tell=tell)
+
+    @property
+    def recordings(self) -> tuple[Path, ...]:
+        """The files without side files."""
+        return tuple(path for path in self.files if path.suffix == ".MP4")
+
+    @property
+    def total_bytes(self) -> int:
+        """Length of all files together."""
+        return sum(path.stat().st_size for path in self.files)
+
+
+def _write_random(path: Path, size_bytes: int) -> None:
+    with path.open("xb") as file:
+        left = size_bytes
+        while left:
+            left -= file.write(os.urandom(min(left, MIB)))
+        file.flush()
+        os.fsync(file.fileno())
