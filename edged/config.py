@@ -160,7 +160,7 @@ def parse_toml(text: str, model: type[_Model]) -> _Model:
     try:
         plain = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"not TOML: {error}") from error
+        raise ValueError(f"not TOML: {error}.") from error
     try:
         return model.model_validate(_tuples(plain))
     except ValidationError as error:

@@ -18,8 +18,8 @@ from edged.errors import StoppedError, StorageError
 from edged.evidence.digests import CHUNK_BYTES, Digester, Digests
 
 ON_DISK = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "vfat", "exfat", "ntfs3", "overlay"})
-"""File systems whose O_DIRECT reads come from a disk. `overlay` hands O_DIRECT down to the layer below, and
-refuses it where that layer does."""
+"""File systems whose O_DIRECT reads come from a disk. `overlay` hands O_DIRECT down to the layer below, which may
+be one in memory that takes it too: there the pages of a file cannot be dropped."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mincore.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p]
@@ -53,13 +53,15 @@ def reread(path: Path, *, stop: Event) -> Reread:
         )
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_DIRECT)
-        # Some files of these systems are read through the page cache all the same (journaled or compressed data).
-        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
         method = f"o_direct on {system}"
     except OSError:
         fd = _open_dropped(path)
         method = f"dropped and not resident on {system}"
     try:
+        # Some files of these systems are read through the page cache all the same (journaled or compressed data).
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        if system == "overlay" and 0 < resident_pages(fd) == _pages(fd):
+            raise NoProofError(f"{path} lies in memory, or its pages cannot be dropped; recorders are not wiped.")
         digester = Digester()
         for block in _blocks(fd, path):
             if stop.is_set():
@@ -97,25 +99,35 @@ def _open_dropped(path: Path) -> int:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError as error:
         raise StorageError(f"{path} cannot be read: {error.strerror}.") from error
-    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-    if resident_pages(fd):
+    try:
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        if resident_pages(fd):
+            raise NoProofError(f"The pages of {path} cannot be dropped from memory; recorders are not wiped.")
+    except StorageError:
         os.close(fd)
-        raise NoProofError(f"The pages of {path} cannot be dropped from memory; recorders are not wiped.")
+        raise
     return fd
 
 
 def resident_pages(fd: int) -> int:
-    """Count the pages of an open file that are in the page cache, by mincore(2)."""
+    """Count the pages of an open file that are in the page cache, by mincore(2); raises StorageError."""
     size = os.fstat(fd).st_size
     if size == 0:
         return 0
-    pages = -(-size // mmap.PAGESIZE)
-    states = ctypes.create_string_buffer(pages)
-    with mmap.mmap(fd, size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE) as mapped:
+    states = ctypes.create_string_buffer(_pages(fd))
+    try:
+        mapped = mmap.mmap(fd, size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+    except OSError as error:
+        raise StorageError(f"A file cannot be mapped: {error.strerror}.") from error
+    with mapped:
         address = ctypes.addressof(ctypes.c_char.from_buffer(mapped))
         if _libc.mincore(address, size, states) != 0:
             raise StorageError(f"mincore failed: {os.strerror(ctypes.get_errno())}.")
     return sum(state & 1 for state in states.raw)
+
+
+def _pages(fd: int) -> int:
+    return -(-os.fstat(fd).st_size // mmap.PAGESIZE)
 
 
 def _blocks(fd: int, path: Path) -> Iterator[memoryview]:

@@ -6,7 +6,7 @@ Guarantee: a full disk comes out as FullError, every other refusal as StorageErr
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edged.errors import FullError, StorageError
@@ -59,7 +59,13 @@ class Disk:
         for each in reversed(missing):
             with _wrapped(each):
                 each.mkdir(mode=0o750, exist_ok=True)
-            self.sync_folder(each.parent)
+            try:
+                self.sync_folder(each.parent)
+            except StorageError:
+                # A folder that is found there counts as durable the next time, so it must not be.
+                with suppress(OSError):
+                    each.rmdir()
+                raise
 
     def free_bytes(self, folder: Path) -> int:
         """Give the bytes an unprivileged process may still use on the folder's file system."""

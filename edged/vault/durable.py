@@ -51,6 +51,8 @@ class Draft:
 
     def rename(self, target: Path) -> None:
         """Give the settled file its final name, durably."""
+        if self._fd is not None:
+            raise StorageError(f"{self.temporary} is not settled and gets no name.")
         self._disk.make_folders(target.parent)
         self._disk.rename(self.temporary, target)
         self._disk.sync_folder(target.parent)

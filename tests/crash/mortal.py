@@ -14,22 +14,21 @@ import os
 import sqlite3
 import sys
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Literal, NoReturn
+from typing import Any, Final, Literal, NoReturn
 
 from edged.book import Book
-from edged.book.database import Database
 from edged.clock import SystemClock
 from edged.config import read_station
 from edged.evidence.ids import StationId
 from edged.station.assembly import StateLock, build
 from edged.station.checking import Checker
 from edged.station.daemon import Daemon
-from edged.stores.port import Found, PartsLog, Store, Stored, Upload
+from edged.stores.port import PartsLog, Store, Stored, Upload
 from edged.vault.disk import Disk
+from tests.crash.inside import ScriptedStore
 
 DIED: Final = 137
 How = Literal["kill", "power-cut"]
@@ -40,14 +39,25 @@ _LIFE_SECONDS: Final = 60
 
 
 @dataclass(frozen=True, kw_only=True)
+class Moment:
+    """An operation that does not happen any more."""
+
+    of: str = ""
+    """What its note, `THREAD: WHAT`, holds; nothing for any operation."""
+    nth: int = 1
+    """The how-many-th of these, from 1."""
+    then: str = ""
+    """If given: not that one, but the first one after it, of the same thread, whose note holds this."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Life:
     """How one life of a station goes."""
 
     config: Path
     trace: Path
     """Each operation is noted here before it happens."""
-    dies_at: int | None = None
-    """The number of the operation, from 1, that does not happen any more."""
+    dies: Moment | None = None
     how: How = "kill"
 
     def live(self) -> bool:
@@ -70,7 +80,9 @@ class Death:
     def __init__(self, life: Life) -> None:
         self._life = life
         self._lock = threading.Lock()
-        self._count = 0
+        self._met = 0
+        self._dying: str | None = None
+        """The thread that has come to the moment, and goes on to what is `then`."""
         self._out = life.trace.open("a", buffering=1)
         self._unsynced: set[Path] = set()
         """Files whose content is not durable yet."""
@@ -79,11 +91,25 @@ class Death:
 
     def step(self, what: str) -> None:
         """Note an operation that is about to happen; it is the last thing that happens if it is the fatal one."""
+        thread, moment = threading.current_thread().name, self._life.dies
+        what = f"{thread}: {what}"
         with self._lock:
-            self._count += 1
-            self._out.write(f"{self._count} {threading.current_thread().name}: {what}\n")
-            if self._count == self._life.dies_at:
+            self._out.write(what + "\n")
+            if moment is None:
+                return
+            if self._dying == thread and moment.then in what:
                 self._die()
+            if moment.of in what:
+                self._met += 1
+                if self._met == moment.nth:
+                    self._dying = thread
+                    if not moment.then:
+                        self._die()
+
+    def opened(self, path: str) -> None:
+        """Note a file that is opened for writing; that alone makes nothing durable, so nobody dies of it."""
+        with self._lock:
+            self._out.write(f"opened for writing: {path}\n")
 
     def wrote(self, path: Path) -> None:
         """Note that a file has content that a power cut takes away."""
@@ -159,40 +185,24 @@ class MortalDisk(Disk):
         super().make_folders(folder)
 
 
-class MortalStore:
+class MortalStore(ScriptedStore):
     """The real store; the daemon may die before each call that stores, and after it."""
 
     def __init__(self, store: Store, death: Death) -> None:
-        self.id = store.id
-        self._store = store
+        super().__init__(store)
         self._death = death
-
-    def check(self) -> None:
-        self._store.check()
 
     def upload(self, upload: Upload, parts: PartsLog, stop: threading.Event) -> Stored:
         self._death.step(f"upload {upload.key}")
-        stored = self._store.upload(upload, parts, stop)
+        stored = super().upload(upload, parts, stop)
         self._death.step(f"uploaded {upload.key}")
         return stored
 
     def put(self, key: str, data: bytes, locked_until: datetime | None = None) -> Stored:
         self._death.step(f"put {key}")
-        stored = self._store.put(key, data, locked_until)
+        stored = super().put(key, data, locked_until)
         self._death.step(f"was put {key}")
         return stored
-
-    def stat(self, key: str, version: str | None) -> Found:
-        return self._store.stat(key, version)
-
-    def read(self, key: str, version: str | None, start: int = 0, length: int | None = None) -> Iterator[bytes]:
-        return self._store.read(key, version, start, length)
-
-    def newest(self, key: str) -> bytes | None:
-        return self._store.newest(key)
-
-    def close(self) -> None:
-        self._store.close()
 
 
 def check(config: Path) -> list[str]:
@@ -207,8 +217,7 @@ def check(config: Path) -> list[str]:
 
 def _live(life: Life) -> None:
     death = Death(life)
-    _watch_commits(death)
-    _watch_card(death)
+    _watch(death)
     station = read_station(life.config)
     lock = StateLock(station.paths.state)
     parts = build(life.config, SystemClock(), disk=MortalDisk(death))
@@ -223,22 +232,25 @@ def _live(life: Life) -> None:
     lock.release()
 
 
-def _watch_commits(death: Death) -> None:
-    connect = Database._connect
+def _watch(death: Death) -> None:
+    """Note each commit; what is erased relative to an open folder, as only the wipe does; what is opened for writing.
 
-    def watched(database: Database) -> sqlite3.Connection:
-        connection = connect(database)
+    SQLite and Python (PEP 578) tell of these themselves, so nothing of edged is replaced for it.
+    """
+    connect = sqlite3.connect
+
+    def watched(*args: Any, **options: Any) -> sqlite3.Connection:
+        connection = connect(*args, **options)
         connection.set_trace_callback(lambda sql: death.step("commit") if sql == "COMMIT" else None)
         return connection
 
-    Database._connect = watched  # type: ignore[method-assign]
+    sqlite3.connect = watched
+    writing = os.O_WRONLY | os.O_RDWR | os.O_TRUNC | os.O_APPEND
 
-
-def _watch_card(death: Death) -> None:
-    """Count what is erased relative to an open folder: only the wipe does that, and only on cards."""
-
-    def hook(event: str, args: tuple[object, ...]) -> None:
+    def hook(event: str, args: tuple[Any, ...]) -> None:
         if event in {"os.remove", "os.rmdir"} and args[1] != -1:
             death.step(f"{event} {args[0]!r} on the card")
+        elif event == "open" and isinstance(args[2], int) and args[2] & writing:
+            death.opened(str(args[0]))
 
     sys.addaudithook(hook)

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -21,6 +21,7 @@ from edged.station.creation import NewStation, create
 from edged.stores.s3 import S3Settings
 from hwsim.bays import dock
 from hwsim.cards import files_on
+from hwsim.proxy import Proxy
 from hwsim.quick import quick_card
 
 BIN: Final = Path(sys.executable).parent
@@ -338,3 +339,21 @@ def _toml(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return str(value) if isinstance(value, int | float) else json.dumps(value, default=str)
+
+
+@contextmanager
+def off_the_network(station: Station) -> Iterator[None]:
+    """Run the daemon cut off from central storage, so that dockings wait for their clearance; then connect it.
+
+    Leaving waits until every docking has ended, and stops the daemon.
+    """
+    assert station.store is not None
+    host, _, port = station.store.endpoint.removeprefix("http://").partition(":")
+    with Proxy((host, int(port))) as proxy:
+        proxy.down()
+        station.store = replace(station.store, endpoint=f"http://127.0.0.1:{proxy.port}")
+        station.configure()
+        with station.running():
+            yield
+            proxy.up()
+            until(lambda: all(bay["removable"] for bay in station.status()["bays"]), "the dockings end")

@@ -1,19 +1,16 @@
 """Recorders that come and go as people make them: pulled out, put back, doubled, unknown, changed while being read."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from edged.evidence.ids import escape_path
 from edged.stores.s3 import S3Settings
-from hwsim.proxy import Proxy
 from hwsim.seaweed import SeaweedFS
 from tests.crash.conftest import MakeStation
-from tests.crash.station import Station, clip_path, read_card, sg, until
+from tests.crash.station import Station, clip_path, off_the_network, read_card, sg, until
 
 RECORDER = "BC00001"
 LARGE_BYTES = 24 << 20
@@ -22,21 +19,6 @@ LARGE_BYTES = 24 << 20
 def day(count: int, size_bytes: int = 1000, *, device: str = RECORDER) -> dict[bytes, bytes]:
     """Give the files of a day, each unlike the others."""
     return {clip_path(n, device): f"{device} {n} ".encode() + os.urandom(size_bytes) for n in range(1, count + 1)}
-
-
-@contextmanager
-def waiting_for_storage(station: Station) -> Iterator[None]:
-    """Cut the station off from central storage, so that dockings stay before their clearance; then connect it."""
-    assert station.store is not None
-    host, _, port = station.store.endpoint.removeprefix("http://").partition(":")
-    with Proxy((host, int(port))) as proxy:
-        proxy.down()
-        station.store = replace(station.store, endpoint=f"http://127.0.0.1:{proxy.port}")
-        station.configure()
-        with station.running():
-            yield
-            proxy.up()
-            until(lambda: all(bay["removable"] for bay in station.status()["bays"]), "the dockings end")
 
 
 def test_a_recorder_pulled_three_times_in_the_middle_is_taken_up_where_it_stood(station: Station) -> None:
@@ -89,7 +71,7 @@ def test_a_recorder_pulled_while_it_is_erased_keeps_the_rest_and_says_so(station
 def test_two_recorders_with_one_serial_are_never_taken_in_at_once(station: Station) -> None:
     first, second = day(2), day(3)
     cards = [station.card("one", first), station.card("other", second)]
-    with waiting_for_storage(station):
+    with off_the_network(station):
         station.until_phase(station.dock(cards[0]), "securing")
         refused = station.until_phase(station.dock(cards[1]), "refused")
         assert "in another bay already" in refused["text"]

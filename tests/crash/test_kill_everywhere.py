@@ -17,7 +17,7 @@ import pytest
 from edged.evidence.ids import escape_path
 from edged.stores.s3 import S3Settings
 from tests.crash.conftest import MakeStation
-from tests.crash.mortal import How, Life, check
+from tests.crash.mortal import How, Life, Moment, check
 from tests.crash.station import Station, clip_path, sg
 
 EVERY = int(os.environ.get("EDGED_KILL_EVERY", "16"))
@@ -66,8 +66,8 @@ def die_once(station: Station, files: dict[bytes, bytes], at: int, how: How) -> 
     """Dock a card, die at one operation, live again; says whether there was no such operation."""
     station.dock(station.card(RECORDER, files), "bay-1")
     trace = station.folder / "trace"
-    survived = Life(config=station.config, trace=trace, dies_at=at, how=how).live()
-    fatal = trace.read_text().splitlines()[-1]
+    survived = Life(config=station.config, trace=trace, dies=Moment(nth=at), how=how).live()
+    fatal = f"operation {at}, {trace.read_text().splitlines()[-1]}"
     if not survived:
         assert Life(config=station.config, trace=trace).live()
     assert check(station.config) == [], fatal

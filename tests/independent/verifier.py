@@ -191,7 +191,7 @@ SEGMENT_ID = r"sg-[0-9a-f]{32}"
 HEX = r"[0-9a-f]{64}"
 NUMBER = r"(?:0|[1-9][0-9]*)"
 BASE64_HASH = r"[A-Za-z0-9+/]{43}="
-ORIGIN = rf"[^\s+/]+/{ID}/{EPOCH}"
+ORIGIN = rf"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?/{ID}/{EPOCH}"
 CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 CLAIM = rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T{CLOCK}(?:\.[0-9]+)?(?:Z|[+-][0-9]{{2}}:[0-9]{{2}})"
 
@@ -502,10 +502,6 @@ def schema_faults(entry: dict[str, object]) -> list[str]:
         found += faults(entry["body"], BODIES.get(str(entry["type"]), {}), str(entry["type"]))
         if (entry["seq"] == 0) != (entry["prev"] == NO_ENTRY):
             found.append("prev is 64 zeros for seq 0, and only there")
-    if not found and entry["type"] == "segment":
-        body = as_object(entry["body"])
-        if body["segment"] != segment_id_of(str(body["recorder"]), str(body["sha256"])):
-            found.append("the segment's id is not that of its recorder and digest")
     return found
 
 
@@ -867,14 +863,14 @@ LAYOUT = [
         r"bagit\.txt|bag-info\.txt|manifest-sha256\.txt|tagmanifest-sha256\.txt",
         r"VERIFY\.md|VERIFY\.zh\.md|verify\.html",
         r"data/(?:export|texts|report)\.json|data/report\.html",
-        rf"data/logs/{ID}/{EPOCH}/station\.pem",
-        rf"data/logs/{ID}/{EPOCH}/{NUMBER}/checkpoint(?:\.cosigned)?",
-        rf"data/logs/{ID}/{EPOCH}/{NUMBER}/[A-Za-z0-9_-]+(?:\.[1-9][0-9]*)?\.tsr",
-        rf"data/logs/{ID}/{EPOCH}/{NUMBER}/from-{NUMBER}\.consistency",
+        rf"data/logs/{ID}/{ID}/station\.pem",
+        rf"data/logs/{ID}/{ID}/{NUMBER}/checkpoint(?:\.cosigned)?",
+        rf"data/logs/{ID}/{ID}/{NUMBER}/[A-Za-z0-9_-]+(?:\.[1-9][0-9]*)?\.tsr",
+        rf"data/logs/{ID}/{ID}/{NUMBER}/from-{NUMBER}\.consistency",
         rf"data/anchors/{HEX}(?:\.checkpoint)?",
         r"data/trust/(?:root\.pem|tsa\.pem|policy\.txt)",
         rf"data/segments/{SEGMENT_ID}/(?:chunks\.sha256|entry\.json|entry\.tlog-proof)",
-        rf"data/custody/{ID}/{EPOCH}/{NUMBER}\.(?:json|tlog-proof)",
+        rf"data/custody/{ID}/{ID}/{NUMBER}\.(?:json|tlog-proof)",
         rf"data/derivatives/{SEGMENT_ID}/(?:proxy|poster|filmstrip|framehash|redacted)\.[A-Za-z0-9]+",
         rf"data/dockings/{ID}/inventory\.json",
     )
@@ -978,9 +974,6 @@ def check_bag(folder: Folder) -> Result:
     check_manifest(folder, "manifest-sha256.txt", payload, tally)
     tags = set(folder.names) - payload - {"tagmanifest-sha256.txt"}
     check_manifest(folder, "tagmanifest-sha256.txt", tags, tally)
-    oxum = re.search(rb"(?m)^Payload-Oxum:[ \t]*([0-9.]+)[ \t\r]*$", folder.read("bag-info.txt") or b"")
-    here = f"{sum(folder.sizes[path] for path in payload)}.{len(payload)}"
-    tally.expect(oxum is None or oxum[1].decode() == here, f"the payload is {here}, not what bag-info.txt says")
     for file in folder.matching(rf"data/anchors/({HEX})"):
         tally.expect(folder.sha256(file[0]) == file[1], f"{file[0]} is not what its name says")
     for name, files in Counter(own.rpartition("/")[0] for own in folder.names if is_original(own)).items():
@@ -1005,7 +998,6 @@ class Statement:
     value: dict[str, object]
     problems: list[str]
     proof: Proof | None
-    note: Checkpoint | None
     proof_problem: Result
 
     @classmethod
@@ -1014,17 +1006,20 @@ class Statement:
         value, problems = ({}, ["the entry is not here"]) if data is None else read_entry(data)
         raw = folder.read(f"{stem}.tlog-proof")
         if raw is None:
-            return cls(stem, data, value, problems, None, None, Result(UNKNOWN, "no proof"))
+            return cls(stem, data, value, problems, None, Result(UNKNOWN, "no proof"))
         try:
             proof = Proof.parse(raw)
         except MalformedError as problem:
-            trouble = Result(FAILED, f"the proof cannot be read: {problem}")
-            return cls(stem, data, value, problems, None, read_note(raw), trouble)
-        return cls(stem, data, value, problems, proof, proof.checkpoint, Result(VERIFIED))
+            return cls(stem, data, value, problems, None, Result(FAILED, f"the proof cannot be read: {problem}"))
+        return cls(stem, data, value, problems, proof, Result(VERIFIED))
 
     @cached_property
     def reference(self) -> str:
         return hashlib.sha256(self.data or b"").hexdigest()
+
+    @property
+    def note(self) -> Checkpoint | None:
+        return self.proof.checkpoint if self.proof else None
 
     @property
     def type(self) -> str:
@@ -1065,6 +1060,7 @@ def moment(value: object) -> datetime | None:
 
 
 def read_entry(data: bytes) -> tuple[dict[str, object], list[str]]:
+    """What an entry says, and what is wrong with it: one that is not valid says nothing."""
     try:
         value = as_object(parse_json(data))
     except MalformedError as problem:
@@ -1076,14 +1072,7 @@ def read_entry(data: bytes) -> tuple[dict[str, object], list[str]]:
         problems.append(str(problem))
     if len(data) > LONGEST_ENTRY:
         problems.append("longer than an entry may be")
-    return value, problems
-
-
-def read_note(proof: bytes) -> Checkpoint | None:
-    try:
-        return Checkpoint.parse(split_proof(proof)[1])
-    except MalformedError:
-        return None
+    return ({} if problems else value), problems
 
 
 @dataclass
@@ -1124,7 +1113,7 @@ class Log:
 
 def load_logs(folder: Folder) -> dict[tuple[str, str], Log]:
     logs: dict[tuple[str, str], Log] = {}
-    for hit in folder.matching(rf"data/logs/({ID})/({EPOCH})/(?:({NUMBER})/)?([^/]+)"):
+    for hit in folder.matching(rf"data/logs/({ID})/({ID})/(?:({NUMBER})/)?([^/]+)"):
         station, epoch, size, name = hit.groups()
         log = logs.setdefault((station, epoch), Log(station, epoch, None))
         data = folder.read(hit[0]) or b""
@@ -1159,7 +1148,7 @@ class Bundle:
         self.logs = load_logs(folder)
         names = {hit[1] for hit in folder.matching(rf"data/segments/({SEGMENT_ID})/[^/]+")}
         self.segments = {name: Statement.load(folder, f"data/segments/{name}/entry") for name in sorted(names)}
-        stems = {hit[1] for hit in folder.matching(rf"(data/custody/{ID}/{EPOCH}/{NUMBER})\.(?:json|tlog-proof)")}
+        stems = {hit[1] for hit in folder.matching(rf"(data/custody/{ID}/{ID}/{NUMBER})\.(?:json|tlog-proof)")}
         self.custody = [Statement.load(folder, stem) for stem in sorted(stems)]
         self.judged = {statement.stem: self._judge(statement) for statement in self.statements}
 
@@ -1170,8 +1159,13 @@ class Bundle:
     def of_type(self, kind: str) -> list[Statement]:
         return [statement for statement in self.statements if statement.type == kind]
 
-    def log_of(self, note: Checkpoint) -> Log | None:
-        _, station, epoch = ("//" + note.origin).rsplit("/", 2)
+    def log_of(self, statement: Statement) -> Log | None:
+        """The log that an entry says it is of; if it says nothing, that of the checkpoint its proof ends in."""
+        if statement.value:
+            return self.logs.get((statement.station, statement.epoch))
+        if statement.note is None:
+            return None
+        _, station, epoch = ("//" + statement.note.origin).rsplit("/", 2)
         return self.logs.get((station, epoch))
 
     def _judge(self, statement: Statement) -> dict[str, Result]:
@@ -1185,7 +1179,9 @@ class Bundle:
     def _entry(self, statement: Statement) -> Result:
         if statement.data is None:
             return Result(UNKNOWN, "the entry is not here")
-        tally = Tally(wrong=list(statement.problems))
+        if statement.problems:
+            return Result(FAILED, "; ".join(statement.problems))
+        tally = Tally()
         own = statement.stem.split("/")
         if own[1] == "segments":
             tally.expect(statement.type == "segment", "the entry is not that of a segment")
@@ -1193,6 +1189,9 @@ class Bundle:
         else:
             place = [statement.station, statement.epoch, str(statement.seq)]
             tally.expect(own[2:] == place, "the file's place is not that of the entry")
+        if statement.type == "segment":
+            right = segment_id_of(str(statement.body["recorder"]), str(statement.body["sha256"]))
+            tally.expect(statement.body["segment"] == right, "the segment's id is not that of its recorder and digest")
         if statement.proof:
             tally.expect(statement.proof.index == statement.seq, "seq is not the index of the proof")
         if statement.note:
@@ -1215,17 +1214,15 @@ class Bundle:
     def _signature(self, statement: Statement) -> Result:
         note = statement.note
         if note is None:
-            return statement.proof_problem
-        log = self.log_of(note)
+            return Result(UNKNOWN, "no proof, or none that can be read")
+        log = self.log_of(statement)
         return log.signature_of(note) if log else Result(UNKNOWN, "station.pem is not here")
 
     def identity_of(self, statement: Statement) -> tuple[Result, x509.Certificate | None]:
         note = statement.note
-        log = self.log_of(note) if note else None
-        if note is None or log is None or log.pem is None or statement.time is None:
+        log = self.log_of(statement)
+        if note is None or log is None or not log.certificates or statement.time is None:
             return Result(UNKNOWN, "no checkpoint, no station.pem, or no time"), None
-        if not log.certificates:
-            return Result(FAILED, "station.pem cannot be read"), None
         return identity(log.certificates, statement.station, note.origin, statement.time, self.trust)
 
 
@@ -1260,7 +1257,7 @@ def check_export(bundle: Bundle, export: Statement, data: bytes, tally: Tally) -
     for name, result in bundle.judged[export.stem].items():
         tally.take(result, f"the export entry, {name}")
     tally.need(
-        all(segment.station == export.station for segment in bundle.segments.values() if segment.data),
+        all(segment.station == export.station for segment in bundle.segments.values() if segment.value),
         "the export entry is by another station than a segment's",
     )
     try:
@@ -1309,8 +1306,8 @@ def check_consistency(bundle: Bundle) -> Result:
     for log in bundle.logs.values():
         check_log(log, heads, tally)
     for statement in bundle.statements:
-        if statement.note:
-            check_ending(bundle.log_of(statement.note), statement, statement.note, tally)
+        if statement.note and statement.value:
+            check_ending(bundle.log_of(statement), statement, statement.note, tally)
     check_order(bundle, tally)
     check_genesis(bundle, heads, tally)
     check_anchors(bundle, heads, tally)
@@ -1381,16 +1378,16 @@ def check_joins(log: Log, parsed: dict[int, Checkpoint], tally: Tally) -> None:
     sizes = sorted(log.checkpoints)
     for before, size in pairwise(sizes):
         tally.need(before in log.joins[size], f"{log.name}: {before} and {size} are not joined")
-    neighbours = set(pairwise(sizes))
+    neighbours = set(pairwise(sorted(log.sizes)))
     for size, joins in log.joins.items():
         for before, data in joins.items():
             where = f"{log.name}: from {before} to {size}"
-            if (before, size) in neighbours and {before, size} <= parsed.keys():
+            if {before, size} <= parsed.keys() and (before, size) in neighbours:
                 check_join(data, (parsed[before], parsed[size]), log.cosigned.get(size), where, tally)
-            elif before in log.sizes:
+            elif before in log.sizes and (before, size) not in neighbours:
                 tally.wrong.append(f"{where}: this is not the next smaller size")
             else:
-                tally.missing.append(f"{where}: the smaller size is not here")
+                tally.missing.append(f"{where}: one of them is not here, or cannot be read")
 
 
 def check_join(
@@ -1467,7 +1464,7 @@ def check_closes(bundle: Bundle, heads: dict[tuple[str, int], bytes], tally: Tal
 
 def check_derivatives(bundle: Bundle) -> Result:
     tally = Tally()
-    entries = bundle.of_type("derivative")
+    entries = [statement for statement in bundle.custody if statement.type == "derivative"]
     sealed = {str(entry.body.get("segment")): entry.body.get("sha256") for entry in bundle.of_type("segment")}
     for file in bundle.folder.matching(rf"data/derivatives/({SEGMENT_ID})/([a-z]+)\.[A-Za-z0-9]+"):
         path, segment, kind = file[0], file[1], file[2]
@@ -1518,7 +1515,7 @@ def check_links(links: dict[int, Statement], where: str, tally: Tally) -> None:
 def check_completeness(bundle: Bundle, findings: list[str]) -> Result:
     tally = Tally()
     dockings = {str(statement.body.get("docking")): statement for statement in bundle.of_type("docking")}
-    wanted = {str(each.body.get("docking")) for each in bundle.segments.values() if not each.problems}
+    wanted = {str(each.body.get("docking")) for each in bundle.segments.values() if each.type == "segment"}
     wanted |= {file[1] for file in bundle.folder.matching(rf"data/dockings/({ID})/inventory\.json")}
     tally.need(wanted, "nothing to check")
     for name in sorted(wanted):
@@ -1560,7 +1557,7 @@ def check_docking(bundle: Bundle, name: str, docking: Statement, data: bytes) ->
     if [body.get("remaining") for body in during("undocking")] != [left]:
         yield f"{left} files should be left after {name}; the undocking entries here do not say so"
     counters = sorted(number for body in during("segment") if isinstance(number := body.get("recorder_seq"), int))
-    if counters and counters != list(range(counters[0], counters[-1] + 1)):
+    if any(after != before + 1 for before, after in pairwise(counters)):
         yield f"the counters of {name} have a gap"
 
 
@@ -1580,9 +1577,10 @@ def check_bytes(bundle: Bundle, segment: str) -> Original:
     folder, statement = bundle.folder, bundle.segments[segment]
     inside = f"data/segments/{segment}/"
     here = [name for name in folder.names if name.startswith(inside) and is_original(name)]
+    own_name = here[0].rpartition("/")[2] if here else None
     body = statement.body
     if any(fault.startswith("segment.") for fault in faults(body, BODIES["segment"], "segment")):
-        return Original(Result(UNKNOWN, "the entry does not say what the file was"), next(iter(here), None))
+        return Original(Result(UNKNOWN, "the entry does not say what the file was"), own_name)
     name = file_name_for(str(body["path"]))
     path = inside + name if inside + name in here else next(iter(here), "")
     if not path:

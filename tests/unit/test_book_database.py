@@ -1,7 +1,6 @@
 """The book's file: what is durable, what is refused untouched, and who may read and write it at the same time."""
 
 import contextlib
-import os
 import sqlite3
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from edged.book.database import VERSION, Database
 from edged.errors import FullError, NewerStateError, StorageError, UnreadableError
 from edged.evidence.entry import Entry, parse
 from tests.unit.book_station import DOCKING, STATION, Ticking, docked, odd, open_book, sealed
+from tests.unit.mounting import in_namespace, needs_mount
 
 BULK = b"x" * 40_000
 
@@ -187,9 +187,11 @@ def test_full_book_is_a_full_error_and_changes_nothing(book: Book) -> None:
 
 
 @pytest.mark.root
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small disk; the test above is the same without one")
+@needs_mount
 def test_full_disk_is_a_full_error_and_intake_goes_on_when_there_is_room(tmp_path: Path) -> None:
-    script = """
+    told = in_namespace(
+        f'mount -t tmpfs -o size=1m none "{tmp_path}"',
+        """
         import sys
         from pathlib import Path
         from edged.errors import FullError
@@ -213,17 +215,10 @@ def test_full_disk_is_a_full_error_and_intake_goes_on_when_there_is_room(tmp_pat
         assert book.database.problems() == []
         book.close()
         print("went on")
-    """
-    inner = [sys.executable, "-W", "error", "-c", dedent(script), str(tmp_path)]
-    shell = f'mount -t tmpfs -o size=1m none "{tmp_path}" && exec "$@"'
-    done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", shell, "sh", *inner],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=Path(__file__).parents[2],
+        """,
+        tmp_path,
     )
-    assert (done.stdout.strip(), done.returncode) == ("went on", 0), done.stderr
+    assert told == "went on"
 
 
 def test_exception_undoes_all_of_a_transaction(book: Book) -> None:

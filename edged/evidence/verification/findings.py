@@ -3,6 +3,7 @@
 A finding fails nothing: a gap in the footage or a quarantined file is what the recorder left, stated openly.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -11,6 +12,8 @@ from typing import Final
 from edged.clock import from_rfc3339, rfc3339
 from edged.evidence import bodies
 from edged.evidence.digests import sha256_hex
+from edged.evidence.entry import Entry
+from edged.evidence.ids import bundle_name
 from edged.evidence.verification.layout import Layout
 from edged.evidence.verification.logs import Log
 from edged.evidence.verification.port import Trust
@@ -23,6 +26,7 @@ CLOCK_TOLERANCE_MS: Final = 3_000
 """A day's drift that GA/T 947 allows a recorder."""
 
 _MOST: Final = 1_000
+_NAMED: Final = 5
 
 CAMERA_GAP: Final = timedelta(seconds=1)
 """Segments that continue each other join within 0.04 s (GA/T 947); file names count whole seconds."""
@@ -34,7 +38,9 @@ def findings(
     """Give what the entries here say that a reader should not miss."""
     for each in segments:
         if each.entry is not None and each.segment is not None:
-            yield from _of_segment(each.segment, each.entry.time, synchronised=each.entry.clock == "synchronised")
+            yield from _of_segment(each.segment, each.entry.time)
+    yield from _unreadable([each.segment for each in segments if each.segment])
+    yield from _unsynchronised([each.entry for each in segments if each.entry])
     yield from _camera_gaps([each.segment for each in segments if each.segment])
     for each in custody:
         if each.entry is not None:
@@ -42,7 +48,7 @@ def findings(
     yield from _absent_tokens(layout, contents, logs, custody)
 
 
-def _of_segment(segment: bodies.Segment, sealed_at: datetime, *, synchronised: bool) -> Iterator[Words]:
+def _of_segment(segment: bodies.Segment, sealed_at: datetime) -> Iterator[Words]:
     name = segment.segment
     if segment.quarantine is not None:
         ranges = ", ".join(f"{start}–{end}" for start, end in segment.quarantine.unreadable[:3]) or "-"
@@ -50,20 +56,37 @@ def _of_segment(segment: bodies.Segment, sealed_at: datetime, *, synchronised: b
             f"{name} is in quarantine ({segment.quarantine.code}); unreadable bytes: {ranges}.",
             f"{name} 处于隔离（{segment.quarantine.code}）；无法读取的字节：{ranges}。",
         )
-    if isinstance(segment.media, bodies.Unreadable):
-        yield Words(
-            f"{name} cannot be played: {segment.media.unreadable}.", f"{name} 无法播放：{segment.media.unreadable}。"
-        )
-    if not synchronised:
-        yield Words(
-            f"The station's clock was not synchronised when {name} was sealed.", f"固证 {name} 时采集站时钟未同步。"
-        )
     end = _moment(segment.recorded.end or segment.recorded.start)
     ahead = timedelta(milliseconds=CLOCK_TOLERANCE_MS + segment.recorded.uncertainty_ms)
     if end is not None and end - sealed_at > ahead:
         yield Words(
             f"By the recorder's clock {name} was recorded after it was sealed.",
             f"按记录仪时钟，{name} 的录制时间晚于固证时间。",
+        )
+
+
+def _unreadable(segments: Sequence[bodies.Segment]) -> Iterator[Words]:
+    """Name the files that cannot be played, together where the reason is the same."""
+    names = defaultdict(list)
+    for each in segments:
+        if isinstance(each.media, bodies.Unreadable):
+            names[each.media.unreadable].append(bundle_name(each.path))
+    for reason, found in names.items():
+        some = ", ".join(sorted(found)[:_NAMED])
+        more = f" (+{len(found) - _NAMED})" if len(found) > _NAMED else ""
+        yield Words(
+            f"{len(found)} file(s) cannot be played: {reason}: {some}{more}.",
+            f"{len(found)} 个文件无法播放（{reason}）：{some}{more}。",
+        )
+
+
+def _unsynchronised(entries: Sequence[Entry]) -> Iterator[Words]:
+    """Say for how many segments the station's clock had nothing to go by."""
+    count = sum(entry.clock == "unsynchronised" for entry in entries)
+    if count:
+        yield Words(
+            f"The station's clock was not synchronised when {count} of {len(entries)} segment(s) were sealed.",
+            f"{len(entries)} 个片段中有 {count} 个固证时采集站时钟未同步。",
         )
 
 

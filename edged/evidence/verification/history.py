@@ -7,7 +7,7 @@ from edged.errors import MalformedError
 from edged.evidence import bodies
 from edged.evidence.certificates import fingerprint
 from edged.evidence.entry import ZERO_REF, Entry
-from edged.evidence.ids import EntryRef, split_origin
+from edged.evidence.ids import split_origin
 from edged.evidence.merkle import verify_consistency
 from edged.evidence.note import parse_note, verify, vkey
 from edged.evidence.text import to_base64
@@ -20,13 +20,13 @@ from edged.evidence.verification.sealed import Sealed
 def check_consistency(logs: Mapping[LogId, Log], sealed: Sequence[Sealed]) -> Check:
     """Compare checkpoints, proofs and what entries say of their log with each other."""
     objections: list[Check] = []
-    by_log: dict[LogId, dict[EntryRef, Entry]] = {}
+    by_log: dict[LogId, list[Sealed]] = {}
     for each in sealed:
-        if each.entry is not None and each.ref is not None:
-            by_log.setdefault((each.entry.station, each.entry.epoch), {})[each.ref] = each.entry
+        if each.entry is not None:
+            by_log.setdefault((each.entry.station, each.entry.epoch), []).append(each)
     for log, here in logs.items():
-        objections += _of_chain(here, by_log.get(log, {}))
-        entries = list(by_log.get(log, {}).values())
+        objections += _of_chain(here, by_log.get(log, []))
+        entries = [each.entry for each in by_log.get(log, []) if each.entry is not None]
         objections += here.objections
         for size, head in here.heads.items():
             objections += _of_head(log, size, head, here)
@@ -93,11 +93,18 @@ def _of_joints(here: Log) -> Iterator[Check]:
         yield failed(f"Checkpoints of {here.name} name several origins.", f"{here.name} 的检查点载有多个来源名。")
 
 
-def _of_chain(here: Log, entries: Mapping[EntryRef, Entry]) -> Iterator[Check]:
-    """Check that each entry cites the one before it, where both are here."""
-    refs = {entry.seq: ref for ref, entry in entries.items()}
-    for entry in entries.values():
-        before = refs.get(entry.seq - 1, entry.prev) if entry.seq else ZERO_REF
+def _of_chain(here: Log, sealed: Sequence[Sealed]) -> Iterator[Check]:
+    """Check that each entry cites the one before it, where both are here and in the log.
+
+    An entry that somebody altered is not in the log; it says nothing of how the station wrote its neighbour.
+    """
+    proven = {
+        each.entry.seq: (each.ref, each.entry)
+        for each in sealed
+        if each.entry is not None and each.checks["inclusion"].verdict == "verified"
+    }
+    for _, entry in proven.values():
+        before, _ = proven.get(entry.seq - 1, (entry.prev if entry.seq else ZERO_REF, entry))
         if entry.prev != before:
             yield failed(
                 f"Entry {entry.seq} of {here.name} does not follow the entry before it.",
