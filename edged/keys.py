@@ -23,8 +23,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from edged.clock import Clock
-from edged.errors import ConfigError, EdgedError, NotAllowedError, UsageError
+from edged.errors import ConfigError, EdgedError, MalformedError, NotAllowedError, UsageError
 from edged.evidence.certificates import certify_epoch, fingerprint, make_root, raw_public_key
+from edged.evidence.certificates import load_certificates as parse_certificates
 from edged.evidence.ids import Sha256, StationId
 from edged.evidence.note import sign_note, vkey
 
@@ -118,8 +119,13 @@ def load(folder: Path) -> StationKey:
     if not isinstance(private, Ed25519PrivateKey):
         raise ConfigError(f"The station's key {folder / EPOCH_KEY} is no Ed25519 key.")
     certificates_pem, root_pem = load_certificates(folder)
-    certificate = x509.load_pem_x509_certificate(certificates_pem)
-    if raw_public_key(certificate) != private.public_key().public_bytes_raw():
+    try:
+        certificate, *_ = parse_certificates(certificates_pem)
+        parse_certificates(root_pem)
+        public = raw_public_key(certificate)
+    except MalformedError as error:
+        raise ConfigError(f"The certificates in {folder} cannot be used: {error.message}.") from error
+    if public != private.public_key().public_bytes_raw():
         raise ConfigError(f"{folder / STATION_PEM} is not the certificate of {folder / EPOCH_KEY}.")
     return StationKey(private=private, certificate=certificate, certificates_pem=certificates_pem, root_pem=root_pem)
 

@@ -10,11 +10,15 @@ from pathlib import Path
 import pytest
 
 from edged.evidence.digests import Digester
+from edged.evidence.ids import StoreId
+from edged.stores.directory import DirectorySettings, DirectoryStore
 from edged.stores.port import Store, Upload
 from edged.stores.s3 import S3Settings, S3Store
+from edged.vault.reread import ON_DISK, file_system
 from hwsim.seaweed import SeaweedFS
 
 NewBucket = Callable[[], S3Settings]
+NewShare = Callable[[], DirectorySettings]
 NewUpload = Callable[..., Upload]
 
 _NUMBERS = itertools.count(1)
@@ -110,14 +114,31 @@ def content(size_bytes: int) -> bytes:
     return b"".join(blocks)[:size_bytes]
 
 
-@pytest.fixture(scope="session", params=["s3"])
+@pytest.fixture(scope="session")
+def new_share(tmp_path_factory: pytest.TempPathFactory) -> NewShare:
+    """Make a new folder of a directory store at each call; gives the settings to store into it."""
+
+    def make() -> DirectorySettings:
+        folder = tmp_path_factory.mktemp("nas")
+        if file_system(folder) not in ON_DISK:
+            pytest.skip(f"temporary files lie on {file_system(folder)} here")
+        settings = DirectorySettings(id=StoreId("nas"), folder=folder)
+        DirectoryStore(settings).set_up()
+        return settings
+
+    return make
+
+
+@pytest.fixture(scope="session", params=["s3", "directory"])
 def store(request: pytest.FixtureRequest) -> Iterator[Store]:
     """Each implementation behind the port."""
     match request.param:
         case "s3":
-            store = S3Store(request.getfixturevalue("new_bucket")())
-            yield store
-            store.close()
+            store: Store = S3Store(request.getfixturevalue("new_bucket")())
+        case "directory":
+            store = DirectoryStore(request.getfixturevalue("new_share")())
+    yield store
+    store.close()
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ class Database:
         self._path = path
         self._read_only = read_only
         self._writing = threading.RLock()
-        self._writer = threading.local()
+        self._held = threading.local()
         self._idle: list[sqlite3.Connection] = []
         self._listeners: list[Callable[[], None]] = []
         self._news = False
@@ -54,13 +54,13 @@ class Database:
 
         Inside another `write` of the same thread it is part of that transaction.
         """
-        mine: sqlite3.Connection | None = getattr(self._writer, "connection", None)
+        mine: sqlite3.Connection | None = getattr(self._held, "connection", None)
         if mine is not None:
             yield mine
             return
         with self._writing:
             with self.reading() as connection:
-                self._writer.connection = connection
+                self._held.connection = connection
                 try:
                     connection.execute("BEGIN IMMEDIATE")
                     yield connection
@@ -72,7 +72,7 @@ class Database:
                     self._news = False
                     raise
                 finally:
-                    self._writer.connection = None
+                    self._held.connection = None
             news, self._news = self._news, False
         for tell in self._listeners if news else ():
             tell()
@@ -83,7 +83,7 @@ class Database:
 
         SQLite's errors about the disk come out as edged's own.
         """
-        connection: sqlite3.Connection | None = getattr(self._writer, "connection", None)
+        connection: sqlite3.Connection | None = getattr(self._held, "connection", None)
         with _wrapped(self._path):
             if connection is not None:
                 yield connection
@@ -96,6 +96,20 @@ class Database:
                 yield connection
             finally:
                 self._idle.append(connection)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Hold the book as it is now: whatever this thread reads within is of one moment, and it cannot write."""
+        with self.reading() as connection:
+            connection.execute("PRAGMA query_only = ON")
+            connection.execute("BEGIN")
+            self._held.connection = connection
+            try:
+                yield
+            finally:
+                self._held.connection = None
+                connection.execute("ROLLBACK")
+                connection.execute("PRAGMA query_only = OFF")
 
     @contextmanager
     def attached(self, other: sqlite3.Connection, name: str) -> Iterator[None]:

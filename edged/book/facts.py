@@ -244,9 +244,14 @@ class Facts:
         """Give the derivatives of a segment."""
         return self._all(DerivativeRow, "derivatives", segment=segment)
 
-    def derivatives_not_beside(self, store: str, *, most: int) -> list[tuple[SegmentId, DerivativeRow]]:
+    def last_derivative_position(self) -> int:
+        """Give the position of the newest derivative, 0 where there is none."""
+        row = self._database.row("last_derivative_position")
+        return 0 if row is None else int(row["position"])
+
+    def derivatives_not_beside(self, store: str, *, after: int, most: int) -> list[tuple[SegmentId, DerivativeRow]]:
         """Give derivatives that do not lie beside their replica in a store yet."""
-        rows = self._database.rows("derivatives_not_beside", store=store, most=most)
+        rows = self._database.rows("derivatives_not_beside", store=store, after=after, most=most)
         return [(SegmentId(row["segment"]), DerivativeRow.of(row)) for row in rows]
 
     def all_segments(self, *, after: int, most: int) -> list[SegmentRow]:

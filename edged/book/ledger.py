@@ -38,6 +38,16 @@ class Written:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Stored:
+    """An entry as it lies in the book; reference and type are what it is found by, and follow from its bytes."""
+
+    seq: int
+    ref: EntryRef
+    type: str
+    data: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
 class Head:
     """A tree head that the station decided to sign."""
 
@@ -171,8 +181,12 @@ class Ledger:
 
     def entries_between(self, first: int, end: int) -> list[bytes]:
         """Give the bytes of the entries from `first` to before `end` of the open epoch."""
+        return [each.data for each in self.stored_between(first, end)]
+
+    def stored_between(self, first: int, end: int) -> list[Stored]:
+        """Give the entries from `first` to before `end` of the open epoch with what they are found by."""
         found = self._database.rows("entries_between", epoch=self.epoch.number, first=first, end=end)
-        return [bytes(row["bytes"]) for row in found]
+        return [Stored(seq=row["seq"], ref=row["ref"], type=row["type"], data=bytes(row["bytes"])) for row in found]
 
     def heads(self) -> list[Head]:
         """Give every head of the open epoch, smallest first."""

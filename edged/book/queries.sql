@@ -24,7 +24,7 @@ INSERT INTO node (epoch, level, idx, hash) VALUES (:epoch, :level, :idx, :hash);
 SELECT hash FROM node WHERE epoch = :epoch AND level = :level AND idx = :idx;
 
 -- name: entries_between
-SELECT bytes FROM entry WHERE epoch = :epoch AND seq >= :first AND seq < :end ORDER BY seq;
+SELECT seq, ref, type, bytes FROM entry WHERE epoch = :epoch AND seq >= :first AND seq < :end ORDER BY seq;
 
 -- name: entry_at
 SELECT bytes FROM entry WHERE epoch = :epoch AND seq = :seq;
@@ -208,12 +208,16 @@ AND NOT EXISTS (SELECT 1 FROM derivative WHERE derivative.segment = segment.segm
 AND NOT EXISTS (SELECT 1 FROM settled WHERE settled.segment = segment.segment AND settled.work = :work)
 ORDER BY segment.important DESC, segment.position LIMIT :most;
 
+-- name: last_derivative_position
+SELECT coalesce(max(position), 0) AS position FROM derivative;
+
 -- name: derivatives_not_beside
 SELECT derivative.segment, derivative.kind, derivative.sha256, derivative.bytes FROM derivative
-WHERE EXISTS (SELECT 1 FROM replica WHERE replica.segment = derivative.segment AND replica.store = :store)
+WHERE derivative.position > :after
+AND EXISTS (SELECT 1 FROM replica WHERE replica.segment = derivative.segment AND replica.store = :store)
 AND NOT EXISTS (SELECT 1 FROM settled WHERE settled.segment = derivative.segment
     AND settled.work = 'upload ' || derivative.kind)
-LIMIT :most;
+ORDER BY derivative.position LIMIT :most;
 
 -- name: derivatives
 SELECT kind, sha256, bytes FROM derivative WHERE segment = :segment ORDER BY kind;

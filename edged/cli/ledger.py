@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from edged.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json, say
+from edged.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json, put, say
 from edged.cli.reading import open_book
 from edged.errors import UnavailableError, UsageError
 from edged.evidence.entry import Entry, parse, reference
@@ -35,7 +35,7 @@ def show(
             data = book.ledger.entry_bytes(seq)
             if as_json:
                 # The exact bytes that are signed: `sha256sum` of a line without its newline is its reference.
-                print(data.decode())  # noqa: T201
+                put(data.decode())
             else:
                 say(_line(parse(data)))
 
@@ -60,9 +60,12 @@ def prove(
         size, checkpoint = covering
         data = book.ledger.entry_bytes(seq)
         proof = format_proof(seq, book.ledger.inclusion_proof(seq, size), checkpoint)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "entry.json").write_bytes(data)
-    (out / "entry.tlog-proof").write_bytes(proof)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "entry.json").write_bytes(data)
+        (out / "entry.tlog-proof").write_bytes(proof)
+    except OSError as error:
+        raise UsageError(f"{error.filename or out} cannot be written: {error.strerror}.") from error
     if as_json:
         print_json({"seq": seq, "reference": reference(data), "size": size, "folder": str(out)})
         return

@@ -1,16 +1,25 @@
 """The command `edged`: puts the commands together, and turns an error into one sentence and an exit code."""
 
 import json
+import os
 import sys
+import traceback
 from collections.abc import Sequence
-from typing import Annotated, cast
+from contextlib import suppress
+from typing import Annotated, Final, cast
 
 import typer
 
 from edged import __version__
 from edged.cli import bundle, check, init, ledger, run, status, verify
-from edged.cli.output import err
-from edged.errors import EdgedError, UsageError
+from edged.cli.output import ReaderLeftError, err, put
+from edged.errors import EdgedError, StorageError, UsageError
+
+_INTERRUPTED: Final = 130
+_READER_LEFT: Final = 141
+"""As a shell says it of a program that SIGINT or SIGPIPE ended."""
+_UNFORESEEN: Final = 70
+"""Not Python's own 1, which is a verdict."""
 
 # Newer versions of typer bring their own click, older ones use the one that is installed: of the errors about the
 # command line only this one is public in both, and its base is what all the others share.
@@ -29,7 +38,7 @@ for command in (init, run, status, check, bundle, verify, ledger):
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"edged {__version__}")  # noqa: T201
+        put(f"edged {__version__}")
         raise typer.Exit
 
 
@@ -44,7 +53,17 @@ def _edged(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit as the error catalogue says."""
-    sys.exit(_run(sys.argv[1:] if arguments is None else arguments))
+    try:
+        code = _run(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
+    except (BrokenPipeError, ReaderLeftError):
+        # What is still in the stream goes nowhere, without complaint.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = _READER_LEFT
+    except Exception:  # noqa: BLE001 - the place where errors become exit codes
+        traceback.print_exc()
+        code = _UNFORESEEN
+    sys.exit(code)
 
 
 def _run(arguments: Sequence[str]) -> int:
@@ -56,17 +75,23 @@ def _run(arguments: Sequence[str]) -> int:
         return _say(UsageError(error.format_message(), hint="See `edged --help`."), arguments)
     except (KeyboardInterrupt, typer.Abort):
         err("Interrupted; nothing is lost.")
-        return 130
+        return _INTERRUPTED
+    except ReaderLeftError:
+        raise
     except EdgedError as error:
         return _say(error, arguments)
+    except OSError as error:
+        err(f"edged: {error.filename or 'The output'} cannot be written: {error.strerror}.")
+        return StorageError.exit_code
     return result if isinstance(result, int) else 0
 
 
 def _say(error: EdgedError, arguments: Sequence[str]) -> int:
-    if "--json" in arguments:
-        plain = {"message": error.message, "hint": error.hint, "exit_code": error.exit_code, "retry": error.retry}
-        print(json.dumps({"error": plain}, ensure_ascii=False))  # noqa: T201
     err(f"edged: {error.message}")
     if error.hint:
         err(f"       {error.hint}")
+    if "--json" in arguments:
+        plain = {"message": error.message, "hint": error.hint, "exit_code": error.exit_code, "retry": error.retry}
+        with suppress(EdgedError):
+            put(json.dumps({"error": plain}, ensure_ascii=False))
     return error.exit_code

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from edged.errors import EdgedError, StorageError
+
 ConfigOption = Annotated[
     Path,
     typer.Option("--config", envvar="EDGED_CONFIG", help="Folder of the station's configuration."),
@@ -16,14 +18,34 @@ DEFAULT_CONFIG = Path("/etc/edged")
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
+class ReaderLeftError(EdgedError):
+    """Whoever read the output left, as `head` does: no failure, and no verdict either."""
+
+
+class _Terminal(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to `main`: the exit code 1, which is the library's own choice, is a verdict here."""
+        raise ReaderLeftError("The output is not read any more.")
+
+
 def console() -> Console:
     """Give the terminal to print on; colours and widths only where it is one."""
-    return Console(highlight=False, soft_wrap=True)
+    return _Terminal(highlight=False, soft_wrap=True)
 
 
 def say(text: str = "") -> None:
     """Print a line for a person; text of others is printed as it is, never as markup."""
     console().print(text, markup=False)
+
+
+def put(text: str) -> None:
+    """Print a line for a program; raises ReaderLeftError, or StorageError where it cannot be written."""
+    try:
+        print(text)  # noqa: T201
+    except BrokenPipeError as error:
+        raise ReaderLeftError("The output is not read any more.") from error
+    except OSError as error:
+        raise StorageError(f"The output cannot be written: {error.strerror}.") from error
 
 
 def err(text: str) -> None:
@@ -33,7 +55,7 @@ def err(text: str) -> None:
 
 def print_json(value: Any) -> None:  # noqa: ANN401 - JSON
     """Print one JSON value."""
-    print(json.dumps(value, ensure_ascii=False, indent=2))  # noqa: T201
+    put(json.dumps(value, ensure_ascii=False, indent=2))
 
 
 def amount(size_bytes: int) -> str:

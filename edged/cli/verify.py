@@ -50,4 +50,4 @@ def _load(path: Path, parse: Callable[[bytes], tuple[_T, ...]]) -> tuple[_T, ...
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
     except MalformedError as error:
-        raise UsageError(f"{path} cannot be used: {error.message}.", hint="It is a file in PEM form.") from error
+        raise UsageError(f"{path} cannot be used: {error.message}.", hint="Name a file in PEM form.") from error

@@ -6,40 +6,55 @@ Each check is named after what it shows; the invariants are those of the design,
     projections  rebuilt from the entries and compared (INV-4)
     vault        each sealed file is there, whole and read-only; with `deep`, read and digested (INV-2, INV-3)
     wipes        nothing was erased without clearance and proofs before it (INV-1, INV-3)
-    accounting   every file of every inventory is sealed, sighted, still on its card, or named by an anomaly (INV-7)
+    accounting   every file of every inventory is sealed, sighted, still on its card, or named by an anomaly (INV-7);
+                 the documents that entries cite are here
     terms        no classification shortened the one before it, unless a person decided so (INV-5)
 """
 
+import os
 import stat
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-
-from cryptography import x509
+from typing import Final, TypeVar
 
 from edged import keys
 from edged.book import Book
 from edged.book.facts import DockingRow, SegmentRow
-from edged.book.ledger import Head
+from edged.book.ledger import Head, Stored
 from edged.book.rebuilding import differences
 from edged.config import StationConfig
-from edged.errors import EdgedError, MalformedError
+from edged.errors import EdgedError, LedgerError, MalformedError, UnreadableError
 from edged.evidence import merkle
-from edged.evidence.bodies import Classification
+from edged.evidence.bodies import (
+    Anomaly,
+    Body,
+    Classification,
+    Clearance,
+    Docking,
+    Export,
+    Replica,
+    Undocking,
+    Wipe,
+)
 from edged.evidence.canonical import decode
-from edged.evidence.certificates import raw_public_key
+from edged.evidence.certificates import load_certificates, raw_public_key
 from edged.evidence.digests import Digester, sha256_hex
 from edged.evidence.entry import ZERO_REF, parse, reference
+from edged.evidence.ids import DockingId, Sha256
 from edged.evidence.note import VerifierKey, parse_checkpoint, parse_note, parse_vkey, verify, vkey
 from edged.rules.classification import shortens
 from edged.rules.retention import parse_until
 from edged.station.files import KEYS, place_of
 from edged.vault.vault import CHUNKS_FILE
 
-_PAGE = 1000
-_BLOCK_BYTES = 1 << 20
-_WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+_PAGE: Final = 1000
+_BLOCK_BYTES: Final = 1 << 20
+_WRITABLE: Final = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+
+_B = TypeVar("_B", bound=Body)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,10 +68,12 @@ class Finding:
 class Checker:
     """Checks one station."""
 
-    def __init__(self, book: Book, config: StationConfig, *, deep: bool) -> None:
+    def __init__(self, book: Book, config: StationConfig, *, deep: bool, patience_seconds: float = 2.0) -> None:
+        """`deep` reads every original; `patience_seconds` are given to a file without an entry to get one."""
         self._book = book
         self._config = config
         self._deep = deep
+        self._patience_seconds = patience_seconds
 
     def run(self) -> Iterator[tuple[str, list[Finding]]]:
         """Run every check, one after the other, and give its name with what it found."""
@@ -70,7 +87,7 @@ class Checker:
             "terms": self._check_terms,
         }
         for name, check in checks.items():
-            yield name, [Finding(check=name, text=text) for text in check()]
+            yield name, [Finding(check=name, text=text) for text in _to_the_end(check)]
 
     def _check_book(self) -> Iterator[str]:
         yield from self._book.database.problems()
@@ -81,17 +98,21 @@ class Checker:
     # ------------------------------------------------------------------------------------------- ledger
 
     def _check_ledger(self) -> Iterator[str]:
-        ledger = self._book.ledger
-        origin, size = ledger.epoch.origin, ledger.size()
-        heads = {head.size: head for head in ledger.heads()}
-        hashes = _Tree()
-        prev = ZERO_REF
+        # The daemon may write meanwhile: size, entries and heads have to be of one moment.
+        with self._book.database.snapshot():
+            ledger = self._book.ledger
+            heads = ledger.heads()
+            yield from self._check_chain(ledger.size(), {head.size: head for head in heads})
+            yield from self._check_notes(heads, ledger.epoch.origin)
+
+    def _check_chain(self, size: int, heads: dict[int, Head]) -> Iterator[str]:
+        ledger, hashes, prev = self._book.ledger, _Tree(), ZERO_REF
         for first in range(0, size, _PAGE):
-            for data in ledger.entries_between(first, min(first + _PAGE, size)):
-                yield from self._check_entry(hashes.size, data, prev)
-                prev = reference(data)
-                for level, index, digest in hashes.append(merkle.leaf_hash(data)):
-                    if ledger.tree_hash(level, index) != digest:
+            for stored in ledger.stored_between(first, min(first + _PAGE, size)):
+                yield from _check_entry(stored, hashes.size, prev)
+                prev = reference(stored.data)
+                for level, index, digest in hashes.append(merkle.leaf_hash(stored.data)):
+                    if not self._is_stored(level, index, digest):
                         yield f"The stored tree hash {index} of level {level} is not that of the entries."
                 if (head := heads.pop(hashes.size, None)) is not None and head.root != hashes.root():
                     yield f"The root decided for size {head.size} is not that of the entries."
@@ -99,20 +120,16 @@ class Checker:
             yield f"The ledger has {hashes.size} entries where the last one is number {size - 1}."
         for head in heads.values():
             yield f"A head of size {head.size} was decided, beyond the {size} entries that are here."
-        yield from self._check_notes(ledger.heads(), origin)
 
-    def _check_entry(self, seq: int, data: bytes, prev: str) -> Iterator[str]:
+    def _is_stored(self, level: int, index: int, digest: bytes) -> bool:
         try:
-            entry = parse(data)
-        except MalformedError as error:
-            yield f"Entry {seq}: {error.message}."
-            return
-        if (entry.seq, entry.prev) != (seq, prev):
-            yield f"Entry {seq} does not continue the chain: it says seq {entry.seq} and prev {entry.prev[:16]}…."
+            return self._book.ledger.tree_hash(level, index) == digest
+        except LedgerError:
+            return False
 
     def _check_notes(self, heads: list[Head], origin: str) -> Iterator[str]:
         pem, _ = keys.load_certificates(self._config.paths.state / KEYS)
-        key = parse_vkey(vkey(origin, raw_public_key(x509.load_pem_x509_certificate(pem))))
+        key = parse_vkey(vkey(origin, raw_public_key(load_certificates(pem)[0])))
         for head in heads:
             if head.note is not None and not _is_signed(head, origin, key):
                 yield f"The checkpoint of size {head.size} is not what was decided, or not signed by this station."
@@ -120,108 +137,127 @@ class Checker:
     # -------------------------------------------------------------------------------------------- vault
 
     def _check_vault(self) -> Iterator[str]:
-        known: set[Path] = set()
         for segment in self._segments():
-            path = self._original(segment)
-            known.add(path)
-            yield from self._check_original(segment, path)
-        for path in sorted((self._config.paths.vault / "segments").glob("*/*/*/*/*/*")):
-            # A file between its rename and its entry belongs to a daemon that is running now, or was killed there:
-            # the recorder still holds it, and the next docking seals it.
-            if path.name != CHUNKS_FILE and path not in known and not self._is_fresh(path):
-                yield f"{path} belongs to no sealed segment."
+            yield from self._check_original(segment, self._original(segment))
+        strays = [path for path in self._files() if not self._is_sealed(path)]
+        if strays:
+            # A file between its rename and its entry belongs to a daemon that is running now, and is sealed soon. One
+            # that stays was left by a daemon that was killed there; the recorder still holds it.
+            threading.Event().wait(self._patience_seconds)
+        yield from (f"{path} belongs to no sealed segment." for path in strays if not self._is_sealed(path))
 
-    def _is_fresh(self, path: Path) -> bool:
-        return self._book.facts.segment(path.parent.name) is not None
+    def _files(self) -> Iterator[Path]:
+        for folder, folders, names in os.walk(self._config.paths.vault / "segments"):
+            links = [name for name in folders if Path(folder, name).is_symlink()]
+            yield from (Path(folder, name) for name in sorted([*names, *links]))
+
+    def _is_sealed(self, path: Path) -> bool:
+        segment = self._book.facts.segment(path.parent.name)
+        return segment is not None and path in {(own := self._original(segment)), own.with_name(CHUNKS_FILE)}
 
     def _check_original(self, segment: SegmentRow, path: Path) -> Iterator[str]:
         try:
             found = path.lstat()
-            listed = (path.parent / CHUNKS_FILE).read_bytes()
+            listed = path.with_name(CHUNKS_FILE).read_bytes()
+            if not stat.S_ISREG(found.st_mode) or found.st_size != segment.bytes:
+                yield f"{segment.segment}: {path} has {found.st_size} bytes where {segment.bytes} were sealed."
+            elif found.st_mode & _WRITABLE:
+                yield f"{segment.segment}: {path} is not read-only."
+            elif self._deep and _digest(path) != segment.sha256:
+                yield f"{segment.segment}: {path} is not what was sealed."
+            if sha256_hex(listed) != segment.chunks_sha256:
+                yield f"{segment.segment}: its chunk list is not the sealed one."
         except OSError as error:
-            yield f"{segment.segment}: {error.filename} cannot be read: {error.strerror}."
-            return
-        if not stat.S_ISREG(found.st_mode) or found.st_size != segment.bytes:
-            yield f"{segment.segment}: {path} has {found.st_size} bytes where {segment.bytes} were sealed."
-        elif found.st_mode & _WRITABLE:
-            yield f"{segment.segment}: {path} is not read-only."
-        elif self._deep and _digest(path) != segment.sha256:
-            yield f"{segment.segment}: {path} is not what was sealed."
-        if sha256_hex(listed) != segment.chunks_sha256:
-            yield f"{segment.segment}: its chunk list is not the sealed one."
+            yield f"{segment.segment}: {error.filename or path} cannot be read: {error.strerror}."
 
     # ------------------------------------------------------------------------------ wipes and accounting
 
     def _check_wipes(self) -> Iterator[str]:
-        ledger = self._book.ledger
-        for seq in ledger.of_type("wipe"):
-            body = parse(ledger.entry_bytes(seq)).body
-            cleared = ledger.seq_of(getattr(body, "clearance", ""))
-            if cleared is None or cleared >= seq:
-                yield f"Entry {seq} is a wipe without a clearance before it."
-                continue
-            clearance = parse(ledger.entry_bytes(cleared)).body
-            items = {(item.segment, item.path) for item in getattr(clearance, "items", ())}
-            if (getattr(body, "segment", ""), getattr(body, "path", "")) not in items:
-                yield f"Entry {seq} is a wipe of a file that its clearance does not name."
-        for seq in ledger.of_type("clearance"):
-            yield from self._check_proofs(seq)
+        with self._book.database.snapshot():
+            clearances = dict(self._bodies(Clearance))
+            for seq, wipe in self._bodies(Wipe):
+                cleared = self._book.ledger.seq_of(wipe.clearance)
+                if cleared not in clearances or cleared >= seq:
+                    yield f"Entry {seq} is a wipe without a clearance before it."
+                elif not _names(clearances[cleared], wipe):
+                    yield f"Entry {seq} is a wipe of a file that its clearance does not name."
+            published = [head.size for head in self._book.ledger.heads() if head.published]
+            for seq, clearance in clearances.items():
+                yield from self._check_proofs(
+                    seq, clearance, max((size for size in published if size <= seq), default=0)
+                )
 
-    def _check_proofs(self, seq: int) -> Iterator[str]:
+    def _check_proofs(self, seq: int, clearance: Clearance, published: int) -> Iterator[str]:
+        """Look for the proofs of a clearance below the newest checkpoint that was published before it."""
         ledger = self._book.ledger
-        body = parse(ledger.entry_bytes(seq)).body
         proven: dict[str, set[str]] = {}
-        for proof in getattr(body, "proofs", ()):
+        for proof in clearance.proofs:
             at = ledger.seq_of(proof)
             if at is None or at >= seq:
                 yield f"Clearance {seq} cites a proof that does not lie before it."
                 continue
-            replica = parse(ledger.entry_bytes(at)).body
-            proven.setdefault(getattr(replica, "segment", ""), set()).add(getattr(replica, "store", ""))
-        for item in getattr(body, "items", ()):
+            if at >= published:
+                yield f"Clearance {seq} cites entry {at}, which was under no published checkpoint then."
+            replica = self._body(at)
+            if isinstance(replica, Replica):
+                proven.setdefault(replica.segment, set()).add(replica.store)
+        for item in clearance.items:
             stores = proven.get(item.segment, set())
             if "vault" not in stores or len(stores) < 2:  # noqa: PLR2004 - the vault and a central store
                 yield f"Clearance {seq} clears {item.segment} without proof of its copies in vault and store."
 
     def _check_accounting(self) -> Iterator[str]:
-        excused = self._anomalous_paths()
-        for seq in self._book.ledger.of_type("undocking"):
-            body = parse(self._book.ledger.entry_bytes(seq)).body
-            docking = self._book.facts.docking(getattr(body, "docking", ""))
-            if docking is None:
-                yield f"Entry {seq} ends a docking that never began."
-            elif docking.outcome != "interrupted":
-                yield from self._check_docking(docking, excused)
+        with self._book.database.snapshot():
+            excused = {(a.docking, str(a.detail.get("path", ""))) for _, a in self._bodies(Anomaly)}
+            for seq, export in self._bodies(Export):
+                yield from self._check_document(seq, export.list_sha256)
+            for seq, docking in self._bodies(Docking):
+                yield from self._check_document(seq, docking.inventory_sha256)
+            for seq, undocking in self._bodies(Undocking):
+                docked = self._book.facts.docking(undocking.docking)
+                if docked is None:
+                    yield f"Entry {seq} ends a docking that never began."
+                elif docked.outcome != "interrupted":
+                    yield from self._check_docking(docked, excused)
 
-    def _check_docking(self, docking: DockingRow, excused: set[tuple[str, str]]) -> Iterator[str]:
+    def _check_document(self, seq: int, sha256: Sha256) -> Iterator[str]:
         try:
-            plain = decode(self._book.registers.document(docking.inventory_sha256))
+            if sha256_hex(self._book.registers.document(sha256)) != sha256:
+                yield f"The document that entry {seq} cites was altered."
+        except UnreadableError:
+            yield f"The document that entry {seq} cites is not here."
+
+    def _check_docking(self, docking: DockingRow, excused: set[tuple[DockingId | None, str]]) -> Iterator[str]:
+        try:
+            listed = _listed(self._book.registers.document(docking.inventory_sha256))
         except EdgedError as error:
             yield f"{docking.docking}: its inventory cannot be read: {error.message}"
             return
         found = self._book.facts.found(docking.docking)
-        items = plain["items"] if isinstance(plain, dict) else []
-        for item in items if isinstance(items, list) else []:
-            path = str(item["path"]) if isinstance(item, dict) and item["kind"] == "file" else None
-            if path is not None and path not in found and (docking.docking, path) not in excused:
+        for path in listed:
+            if path not in found and (docking.docking, path) not in excused:
                 yield f"{docking.docking}: {path} was on the card, and no entry says what became of it."
 
-    def _anomalous_paths(self) -> set[tuple[str, str]]:
-        ledger = self._book.ledger
-        said = (parse(ledger.entry_bytes(seq)).body for seq in ledger.of_type("anomaly"))
-        return {(getattr(a, "docking", None) or "", str(getattr(a, "detail", {}).get("path", ""))) for a in said}
-
     def _check_terms(self) -> Iterator[str]:
-        ledger = self._book.ledger
         before: dict[str, str] = {}
-        for seq in ledger.of_type("classification"):
-            body = parse(ledger.entry_bytes(seq)).body
-            if not isinstance(body, Classification):
-                continue
+        for seq, body in self._bodies(Classification):
             was = before.get(body.segment, "undetermined")
             if body.basis != "person" and shortens(parse_until(was), parse_until(body.retain_until)):
                 yield f"Entry {seq} shortens the term of {body.segment} from {was} to {body.retain_until}."
             before[body.segment] = body.retain_until
+
+    def _bodies(self, kind: type[_B]) -> Iterator[tuple[int, _B]]:
+        """Give the entries of a type; one that cannot be read is told by the check of the ledger."""
+        for seq in self._book.ledger.of_type(kind.TYPE):
+            body = self._body(seq)
+            if isinstance(body, kind):
+                yield seq, body
+
+    def _body(self, seq: int) -> object:
+        try:
+            return parse(self._book.ledger.entry_bytes(seq)).body
+        except MalformedError:
+            return None
 
     def _segments(self) -> Iterator[SegmentRow]:
         after = 0
@@ -231,6 +267,42 @@ class Checker:
 
     def _original(self, segment: SegmentRow) -> Path:
         return self._config.paths.vault / place_of(self._book, segment).key
+
+
+def _to_the_end(check: Callable[[], Iterator[str]]) -> Iterator[str]:
+    """Give what a check finds; one that cannot go on has found that."""
+    try:
+        yield from check()
+    except EdgedError as error:
+        yield f"This could not be checked to the end: {error.message}"
+
+
+def _check_entry(stored: Stored, seq: int, prev: str) -> Iterator[str]:
+    if stored.ref != reference(stored.data):
+        yield f"Entry {stored.seq} does not lie under its own reference."
+    try:
+        entry = parse(stored.data)
+    except MalformedError as error:
+        yield f"Entry {stored.seq}: {error.message}."
+        return
+    if (stored.seq, entry.seq, entry.prev) != (seq, seq, prev):
+        yield f"Entry {stored.seq} does not continue the chain: it says seq {entry.seq} and prev {entry.prev[:16]}…."
+    if stored.type != entry.type:
+        yield f"Entry {stored.seq} lies there as {stored.type}, and is {entry.type}."
+
+
+def _listed(document: bytes) -> list[str]:
+    """Give the paths of the files in an inventory."""
+    plain = decode(document)
+    items = plain.get("items") if isinstance(plain, dict) else None
+    if not isinstance(items, list):
+        raise MalformedError("it has no list of items.")
+    return [str(item["path"]) for item in items if isinstance(item, dict) and item.get("kind") == "file"]
+
+
+def _names(clearance: Clearance, wipe: Wipe) -> bool:
+    named = {(item.segment, item.path) for item in clearance.items}
+    return clearance.docking == wipe.docking and (wipe.segment, wipe.path) in named
 
 
 class _Tree:

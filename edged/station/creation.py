@@ -1,9 +1,12 @@
 """`edged init`: makes a station once, with its identity, its first epoch and a commented configuration.
 
-Order: nothing may be there yet; configuration; keys; book with its `genesis`. An interruption leaves no station:
-until the `genesis` entry is durable, nothing has been signed, and `init` can be run again on empty folders.
+Order: nothing may be there yet, and the configuration has to be right; then it is written; keys; book with its
+`genesis`. An interruption leaves no station: until the `genesis` entry is durable, nothing has been signed, and `init`
+can be run again on empty folders.
 """
 
+import json
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +15,8 @@ from string import Template
 from edged import __version__, keys
 from edged.book import Book
 from edged.clock import Clock, random_hex
-from edged.config import STATION_FILE, read_station
-from edged.errors import EdgedError, UsageError
+from edged.config import STATION_FILE, StationConfig, parse_toml
+from edged.errors import ConfigError, EdgedError, UsageError
 from edged.evidence.bodies import Genesis
 from edged.evidence.certificates import fingerprint
 from edged.evidence.ids import EpochId, StationId, origin_of
@@ -63,10 +66,16 @@ def create(new: NewStation, clock: Clock) -> MadeStation:
             )
     if new.root_key.exists():
         raise UsageError(f"{new.root_key} exists already.", hint="A key is never overwritten; name another file.")
+    if not os.access(new.root_key.parent, os.W_OK | os.X_OK):
+        raise UsageError(f"{new.root_key.parent} is no folder to write to.", hint="Make it first, or name another.")
+    text = _configuration(new)
+    try:
+        config = parse_toml(text, StationConfig)
+    except ValueError as error:
+        raise ConfigError(f"The station cannot be made: {error}", hint="Nothing was made.") from error
     epoch = EpochId(f"{clock.now():%Y-%m}-{random_hex(4)}")
     origin = origin_of(new.domain, new.station, epoch)
-    _write_configuration(new)
-    config = read_station(new.config)
+    _write_configuration(new, text)
     disk = Disk()
     for folder in (new.state, config.bays.folder, config.cases.folder):
         disk.make_folders(folder)
@@ -89,8 +98,8 @@ def create(new: NewStation, clock: Clock) -> MadeStation:
     return MadeStation(origin=origin, root_pem=root_pem, root_fingerprint=key.root_fingerprint)
 
 
-def _write_configuration(new: NewStation) -> None:
-    """Copy the shipped files, with the station's own values filled into `station.toml`."""
+def _configuration(new: NewStation) -> str:
+    """Give the shipped `station.toml` with the station's own values filled in."""
     values = {
         "station": new.station,
         "domain": new.domain,
@@ -100,9 +109,15 @@ def _write_configuration(new: NewStation) -> None:
         "bays": str(new.state / "bays"),
         "cases": str(new.state / "cases"),
     }
+    # Strings of TOML are escaped as those of JSON.
+    escaped = {key: json.dumps(value, ensure_ascii=False)[1:-1] for key, value in values.items()}
+    return Template((SHIPPED / STATION_FILE).read_text("utf-8")).substitute(escaped)
+
+
+def _write_configuration(new: NewStation, text: str) -> None:
+    """Copy the shipped files, and write `station.toml` over the shipped one."""
     try:
         shutil.copytree(SHIPPED, new.config, dirs_exist_ok=True)
-        template = Template((SHIPPED / STATION_FILE).read_text("utf-8"))
-        (new.config / STATION_FILE).write_text(template.substitute(values), "utf-8")
+        (new.config / STATION_FILE).write_text(text, "utf-8")
     except OSError as error:
         raise EdgedError(f"{error.filename} cannot be written: {error.strerror}.") from error

@@ -25,6 +25,12 @@ class Later:
         """How many segments wait; a query for due work asks for that many more."""
         return len(self._due)
 
+    def pause_seconds(self, idle_seconds: float) -> float:
+        """Give how long nothing of it is due, at most `idle_seconds` and at least one."""
+        now = self._clock.monotonic()
+        waits = [due - now for due, _ in self._due.values() if due > now]
+        return max(1.0, min([idle_seconds, *waits]))
+
     def ready(self, rows: Iterable[_Row]) -> list[_Row]:
         """Leave out what failed lately."""
         now = self._clock.monotonic()

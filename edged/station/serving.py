@@ -25,4 +25,4 @@ def serve(parts: Parts) -> ControlServer:
         "status": Call(role="reader", run=on_status),
         "export": Call(role="investigator", run=on_export),
     }
-    return ControlServer(parts.config.paths.state / SOCKET, calls)
+    return ControlServer(parts.config.paths.state / SOCKET, calls, parts.clock)

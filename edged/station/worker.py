@@ -27,8 +27,14 @@ class Job(Protocol):
     """A kind of work."""
 
     name: str
-    idle_seconds: float
-    """How long to wait when nothing was due and nothing wakes it; not less than a second."""
+
+    @property
+    def idle_seconds(self) -> float:
+        """How long to wait when nothing was due and nothing wakes it; not less than a second."""
+
+    @property
+    def put_off(self) -> int:
+        """How much work failed and waits to be tried again; the alarm about it stays for as long as there is some."""
 
     def step(self, stop: threading.Event) -> bool:
         """Do a bounded amount of what is due; says whether there was any. Raises EdgedError."""
@@ -87,7 +93,13 @@ class Worker(threading.Thread):
         """Work until the station stops."""
         while not self._stopping.is_set():
             self._wake.clear()
-            pause = guarded(self._step, source=self._job.name, live=self._live, pauses=self._pauses)
+            pause = guarded(
+                self._step,
+                source=self._job.name,
+                live=self._live,
+                pauses=self._pauses,
+                well=lambda: not self._job.put_off,
+            )
             if pause > 0 and self._pauses.failures:
                 self._stopping.wait(pause)
             elif pause > 0:
@@ -97,8 +109,13 @@ class Worker(threading.Thread):
         return 0.0 if self._job.step(self._stopping) else self._job.idle_seconds
 
 
-def guarded(step: Callable[[], float], *, source: str, live: Live, pauses: Pauses) -> float:
-    """Run a step, turn its failure into an alarm, and give the seconds to wait before the next."""
+def guarded(
+    step: Callable[[], float], *, source: str, live: Live, pauses: Pauses, well: Callable[[], bool] = lambda: True
+) -> float:
+    """Run a step, turn its failure into an alarm, and give the seconds to wait before the next.
+
+    A step without a failure withdraws the alarm if all is `well` then.
+    """
     try:
         wait = step()
     except StoppedError:
@@ -112,6 +129,6 @@ def guarded(step: Callable[[], float], *, source: str, live: Live, pauses: Pause
             _log.exception("%s failed unexpectedly", source)
         return pauses.failed()
     pauses.succeeded()
-    if live.calm(source):
+    if well() and live.calm(source):
         _log.info("%s: works again", source)
     return wait

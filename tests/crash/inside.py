@@ -1,6 +1,5 @@
 """A station run within the test's own process, where a part of it can be replaced by one that fails as told."""
 
-import os
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -49,7 +48,7 @@ def tools_without(folder: Path, missing: Iterable[str]) -> Path:
     folder.mkdir()
     for name in {"bwrap", "ffmpeg", "ffprobe", "prlimit", "nice", "ionice", "true"} - set(missing):
         if found := shutil.which(name, path=SEARCH):
-            os.symlink(found, folder / name)
+            (folder / name).symlink_to(found)
     return folder
 
 

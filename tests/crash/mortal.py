@@ -240,11 +240,11 @@ def _watch(death: Death) -> None:
     connect = sqlite3.connect
 
     def watched(*args: Any, **options: Any) -> sqlite3.Connection:
-        connection = connect(*args, **options)
+        connection: sqlite3.Connection = connect(*args, **options)
         connection.set_trace_callback(lambda sql: death.step("commit") if sql == "COMMIT" else None)
         return connection
 
-    sqlite3.connect = watched
+    sqlite3.connect = watched  # type: ignore[assignment]
     writing = os.O_WRONLY | os.O_RDWR | os.O_TRUNC | os.O_APPEND
 
     def hook(event: str, args: tuple[Any, ...]) -> None:

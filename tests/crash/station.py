@@ -51,12 +51,18 @@ def read_card(root: Path) -> dict[bytes, bytes]:
     return {path: (root / os.fsdecode(path)).read_bytes() for path in files_on(root)}
 
 
-def until(condition: Callable[[], _T | None], what: str, seconds: float = PATIENCE_SECONDS) -> _T:
-    """Wait until a condition gives something true, and give it."""
+def until(
+    condition: Callable[[], _T | None],
+    what: str,
+    *,
+    seconds: float = PATIENCE_SECONDS,
+    otherwise: Callable[[], str] = str,
+) -> _T:
+    """Wait until a condition gives something true, and give it; else say what was waited for, and `otherwise`."""
     clock, pause = SystemClock(), threading.Event()
     deadline = clock.monotonic() + seconds
     while not (found := condition()):
-        assert clock.monotonic() < deadline, f"not in {seconds:.0f} s: {what}"
+        assert clock.monotonic() < deadline, f"not in {seconds:.0f} s: {what}. {otherwise()}"
         pause.wait(0.01)
     return found
 
@@ -140,14 +146,14 @@ class Station:
             "ledger": {"publish_seconds": 0.1},
         }
         if self.store is not None:
-            keys = self.folder / "s3.toml"
-            keys.write_text(f'access_key = "{self.store.access_key}"\nsecret_key = "{self.store.secret_key}"\n')
+            credentials = self.folder / "s3.toml"
+            credentials.write_text(f'access_key = "{self.store.access_key}"\nsecret_key = "{self.store.secret_key}"\n')
             base["store"] = {
                 "kind": "s3",
                 "id": self.store.id,
                 "endpoint": self.store.endpoint,
                 "bucket": self.store.bucket,
-                "credentials": keys,
+                "credentials": credentials,
             }
         lines: list[str] = []
         for name in [*base, *(self.tables.keys() - base.keys())]:
@@ -261,7 +267,8 @@ class Station:
             state = self.bay(bay.name)
             return state if state["phase"] in phases else None
 
-        return until(reached, f"{bay.name} is {' or '.join(phases)}; log: {self.log[-3000:]}", seconds)
+        what = f"bay {bay.name} is {' or '.join(phases)}"
+        return until(reached, what, seconds=seconds, otherwise=lambda: f"{self.bay(bay.name)} {self.log[-2000:]}")
 
     def run(self, *arguments: str, wrap: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
         """Run a command of edged to its end."""

@@ -21,16 +21,20 @@ def day(count: int, size_bytes: int = 1000, *, device: str = RECORDER) -> dict[b
     return {clip_path(n, device): f"{device} {n} ".encode() + os.urandom(size_bytes) for n in range(1, count + 1)}
 
 
+def wait_for(station: Station, kind: str, count: int) -> None:
+    until(lambda: len(station.bodies(kind)) >= count, f"{count} entries of type {kind}")
+
+
 def test_a_recorder_pulled_three_times_in_the_middle_is_taken_up_where_it_stood(station: Station) -> None:
     files = day(24, 1 << 20)
     card = station.card(RECORDER, files)
     with station.running():
         for times in range(1, 4):
             bay = station.dock(card)
-            until(lambda: len(station.bodies("segment")) >= 5 * times, f"{5 * times} files are sealed")
+            wait_for(station, "segment", 5 * times)
             station.pull(bay)
             assert len(station.bodies("segment")) < len(files)
-            until(lambda: len(station.bodies("undocking")) == times, "the docking is ended as interrupted")
+            wait_for(station, "undocking", times)
         assert read_card(card) == files
         bay = station.dock(card)
         station.until_phase(bay, "done")

@@ -47,7 +47,7 @@ def test_killed_at_any_durable_operation_a_docking_still_ends_the_same(
 ) -> None:
     store = new_bucket()
     first = 1 + SEED % EVERY
-    print(f"{how}: every {EVERY}th operation from {first} on, by EDGED_KILL_EVERY and EDGED_KILL_SEED={SEED}")
+    print(f"{how}: every {EVERY}th operation from {first} on, by EDGED_KILL_EVERY and EDGED_KILL_SEED={SEED}")  # noqa: T201 - what to repeat a failure with
     lives = 0
     for at in range(first, MOST, EVERY):
         station = make_station(store=store)

@@ -3,17 +3,29 @@
 It shares no code with the software that makes bundles, and was written without reading it: where the two disagree,
 one of them, or the page, is wrong. It needs Python 3.11 or later and the package `cryptography`, nothing else.
 
-    python verifier.py BUNDLE-FOLDER [--trust ROOT.pem]... [--crl FILE] [--json]
+    python verifier.py BUNDLE-FOLDER [--trust ROOT.pem]... [--crl FILE]... [--json]
 
 What it does: every check of section 7 of the page (evidence format, version 1) for a bundle that is a folder:
 `bag`, `selection`, `consistency`, `custody`, `derivatives`, `chain`, `completeness`, and for each segment `bytes`,
-`entry`, `inclusion`, `signature`, `identity` and `time`.
+`entry`, `inclusion`, `signature`, `identity` and `time`. It exits 0 verified, 1 failed, 2 not-established, 64 wrong
+usage, 66 the target cannot be read.
 
 What it leaves out: time-stamp tokens and cosignatures are not evaluated, so `time` is never better than
 not-established and the time of signing is always the entry's own claim (`--tsa` and `--policy` are accepted and
-ignored); a zipped bundle must be unpacked first.
+ignored). A zipped bundle must be unpacked first.
 
-It exits 0 verified, 1 failed, 2 not-established, 64 wrong usage, 66 the target cannot be read.
+Where the page leaves room, it is read as follows.
+- An entry that is not valid says nothing: what would be compared with it is not established. Its proof still ends
+  in a note, and `signature` is about that note alone.
+- Values that the page does not call "or null" are null where there is nothing to name (`maybe` in the schema: a case
+  that is not known, the version in a store that has none, the sound of a picture).
+- `consistency` also compares the checkpoint in each proof with the one of its size, and `prev` with the entry before,
+  where both are here and in the log.
+- A certificate that contradicts its log is `failed` even where no root was given. A stolen key that the list does not
+  date is `not-established`.
+- `completeness` is about the dockings of the segments, and about every docking whose inventory is here.
+- The names that `_` is put before are those of a segment's folder, in any case of letters.
+- A folder that holds no file has no place in the layout.
 """
 
 import argparse
@@ -500,8 +512,6 @@ def schema_faults(entry: dict[str, object]) -> list[str]:
     found += [f"the envelope knows no key {key}" for key in entry if key not in ENVELOPE and key != "after"]
     if not found:
         found += faults(entry["body"], BODIES.get(str(entry["type"]), {}), str(entry["type"]))
-        if (entry["seq"] == 0) != (entry["prev"] == NO_ENTRY):
-            found.append("prev is 64 zeros for seq 0, and only there")
     return found
 
 
@@ -512,7 +522,7 @@ DEVICE = re.compile(r"(?:CON|PRN|AUX|NUL|COM[1-9]|LPT[1-9])(?:\..*)?", re.IGNORE
 
 
 def file_name_for(path: str) -> str:
-    name = re.sub(r"[^A-Za-z0-9._-]", "_", path.rsplit("/", 1)[-1])
+    name = re.sub(r"[^A-Za-z0-9._-]", "_", path.rsplit("/", 1)[-1]) or "_"
     if name.startswith((".", "-")) or name.lower() in PAGE_NAMES or DEVICE.fullmatch(name):
         name = "_" + name
     if name.endswith("."):
@@ -794,9 +804,9 @@ def validity_problems(certificate: x509.Certificate, at: datetime) -> Iterator[s
 
 def strange_extensions(certificate: x509.Certificate) -> Iterator[str]:
     for item in certificate.extensions:
-        if item.critical and not isinstance(item.value, UNDERSTOOD):
+        if isinstance(item.value, x509.NameConstraints) or (item.critical and not isinstance(item.value, UNDERSTOOD)):
             name = certificate.subject.rfc4514_string()
-            yield f"{name} has a critical extension that is not understood here: {item.oid.dotted_string}"
+            yield f"{name} has an extension that is not understood here: {item.oid.dotted_string}"
 
 
 def signed_by(revoked: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
@@ -893,23 +903,24 @@ class Folder:
         self.sizes: dict[str, int] = {}
         self.folders: list[str] = []
         self.irregular: list[str] = []
-        self._walk("")
+        waiting = [""]
+        while waiting:
+            waiting += [folder + "/" for folder in self._list(waiting.pop())]
         self.names = sorted(self.sizes)
 
-    def _walk(self, inside: str) -> None:
+    def _list(self, inside: str) -> list[str]:
+        inner = []
         with os.scandir(self.root / inside) as found:
-            for item in sorted(found, key=lambda item: item.name):
+            for item in found:
                 path = inside + item.name
                 if item.is_dir(follow_symlinks=False):
-                    self.folders.append(path)
-                    self._walk(path + "/")
+                    inner.append(path)
                 elif item.is_file(follow_symlinks=False):
                     self.sizes[path] = item.stat(follow_symlinks=False).st_size
                 else:
                     self.irregular.append(path)
-
-    def __contains__(self, path: str) -> bool:
-        return path in self.sizes
+        self.folders += inner
+        return inner
 
     def read(self, path: str) -> bytes | None:
         return (self.root / path).read_bytes() if path in self.sizes else None
@@ -935,7 +946,7 @@ def read_manifest(data: bytes, tally: Tally, name: str) -> dict[str, str]:
     try:
         lines = data.decode("utf-8").replace("\r\n", "\n").split("\n")
     except UnicodeDecodeError:
-        tally.expect(condition=False, otherwise=f"{name} is not UTF-8")
+        tally.wrong.append(f"{name} is not UTF-8")
         return listed
     for line in lines[:-1] if lines[-1] == "" else lines:
         found = MANIFEST_LINE.fullmatch(line)
@@ -1283,7 +1294,9 @@ def check_texts(bundle: Bundle, tally: Tally) -> None:
         tally.wrong.append(f"texts.json: {problem}")
         return
     cited = {
-        mapping(statement.body.get(key)).get("text") for statement in bundle.statements for key in ("reason", "purpose")
+        str(mapping(statement.body.get(key)).get("text"))
+        for statement in bundle.statements
+        for key in ("reason", "purpose")
     }
     for key, value in texts.items():
         tally.expect(text_hashes_to(value, key), f"a text of texts.json does not hash to {key}")
@@ -1326,11 +1339,13 @@ def check_ending(log: Log | None, statement: Statement, note: Checkpoint, tally:
 
 
 def check_order(bundle: Bundle, tally: Tally) -> None:
-    """`prev` of an entry cites the entry before it, where that is here."""
-    here = {(each.station, each.epoch, each.seq): each for each in bundle.statements if not each.problems}
+    """`prev` of an entry cites the entry before it, where both are here and in the log."""
+    proven = [each for each in bundle.statements if bundle.judged[each.stem]["inclusion"].verdict == VERIFIED]
+    here = {(each.station, each.epoch, each.seq): each for each in proven if each.value}
     for (station, epoch, seq), statement in here.items():
         before = here.get((station, epoch, seq - 1))
-        right = before is None or statement.value.get("prev") == before.reference
+        prev = statement.value.get("prev")
+        right = before is None or prev == before.reference if seq else prev == NO_ENTRY
         tally.expect(right, f"{statement.stem}: prev is not the entry before it")
 
 
@@ -1382,27 +1397,22 @@ def check_joins(log: Log, parsed: dict[int, Checkpoint], tally: Tally) -> None:
     for size, joins in log.joins.items():
         for before, data in joins.items():
             where = f"{log.name}: from {before} to {size}"
-            if {before, size} <= parsed.keys() and (before, size) in neighbours:
-                check_join(data, (parsed[before], parsed[size]), log.cosigned.get(size), where, tally)
-            elif before in log.sizes and (before, size) not in neighbours:
+            try:
+                head, note = split_proof(data)
+                old, path = hash_lines(head, "old")
+            except MalformedError as problem:
+                tally.wrong.append(f"{where}: {problem}")
+                continue
+            tally.expect(old == before, f"{where}: the proof is from {old}")
+            if before in log.sizes and (before, size) not in neighbours:
                 tally.wrong.append(f"{where}: this is not the next smaller size")
+            elif {before, size} <= parsed.keys():
+                ends = (before, parsed[before].root), (size, parsed[size].root)
+                tally.expect(consistent(*ends, path), f"{where}: not consistent")
+                same = note in {parsed[size].data, log.cosigned.get(size)}
+                tally.expect(same, f"{where}: the proof's checkpoint is another")
             else:
                 tally.missing.append(f"{where}: one of them is not here, or cannot be read")
-
-
-def check_join(
-    data: bytes, ends: tuple[Checkpoint, Checkpoint], cosigned: bytes | None, where: str, tally: Tally
-) -> None:
-    old, new = ends
-    try:
-        head, note = split_proof(data)
-        size, path = hash_lines(head, "old")
-    except MalformedError as problem:
-        tally.wrong.append(f"{where}: {problem}")
-        return
-    tally.expect(size == old.size, f"{where}: the proof is from {size}")
-    tally.expect(note in {new.data, cosigned}, f"{where}: the proof's checkpoint is another")
-    tally.expect(consistent((old.size, old.root), (new.size, new.root), path), f"{where}: not consistent")
 
 
 def check_genesis(bundle: Bundle, heads: dict[tuple[str, int], bytes], tally: Tally) -> None:
@@ -1495,20 +1505,20 @@ def check_chain(bundle: Bundle) -> Result:
             f"{statement.stem}: recorder_seq {seq} a second time",
         )
         links[seq] = statement
+    known = {statement.reference for links in recorders.values() for statement in links.values()}
     for (station, recorder), links in recorders.items():
-        check_links(links, f"{recorder} at {station}", tally)
+        check_links(links, known, f"{recorder} at {station}", tally)
     return tally.result()
 
 
-def check_links(links: dict[int, Statement], where: str, tally: Tally) -> None:
-    known = {statement.reference: seq for seq, statement in links.items()}
+def check_links(links: dict[int, Statement], known: set[str], where: str, tally: Tally) -> None:
     for seq, statement in sorted(links.items()):
         before = statement.body.get("recorder_prev")
         tally.expect((seq == 1) == (before is None), f"{where}: recorder_prev of {seq} contradicts it")
         if seq > 1:
             neighbour = links.get(seq - 1)
             tally.need(neighbour, f"{where}: {seq - 1} is not here")
-            right = before == neighbour.reference if neighbour else str(before) not in known
+            right = before == neighbour.reference if neighbour else before not in known
             tally.expect(right, f"{where}: recorder_prev of {seq} is another entry")
 
 
@@ -1577,14 +1587,13 @@ def check_bytes(bundle: Bundle, segment: str) -> Original:
     folder, statement = bundle.folder, bundle.segments[segment]
     inside = f"data/segments/{segment}/"
     here = [name for name in folder.names if name.startswith(inside) and is_original(name)]
-    own_name = here[0].rpartition("/")[2] if here else None
-    body = statement.body
-    if any(fault.startswith("segment.") for fault in faults(body, BODIES["segment"], "segment")):
-        return Original(Result(UNKNOWN, "the entry does not say what the file was"), own_name)
-    name = file_name_for(str(body["path"]))
-    path = inside + name if inside + name in here else next(iter(here), "")
-    if not path:
+    if not here:
         return Original(Result(UNKNOWN, "the file is not here"), None)
+    body = statement.body
+    if statement.type != "segment":
+        return Original(Result(UNKNOWN, "no valid entry says what the file was"), here[0].removeprefix(inside))
+    name = file_name_for(str(body["path"]))
+    path = inside + name if inside + name in here else here[0]
     tally = Tally()
     tally.expect(path == inside + name, f"the file's name is not {name}")
     own, whole = [], hashlib.sha256()
@@ -1596,11 +1605,11 @@ def check_bytes(bundle: Bundle, segment: str) -> Original:
     listed = check_chunks(folder.read(inside + "chunks.sha256"), mapping(body["chunks"]), own, tally)
     damage = [] if listed is None else damaged(listed, own, folder.sizes[path], body)
     tally.wrong += [f"chunk {item['chunk']}: bytes {item['from_byte']} to {item['to_byte']}" for item in damage]
-    return Original(tally.result(), path.rpartition("/")[2], damage)
+    return Original(tally.result(), path.removeprefix(inside), damage)
 
 
 def check_chunks(data: bytes | None, sealed: dict[str, object], own: list[str], tally: Tally) -> list[str] | None:
-    """Return the sealed list of chunks, if it is here or can be made again."""
+    """Compare the chunks; return the sealed list of them if it is here."""
     again = "".join(f"{chunk}\n" for chunk in own).encode()
     tally.expect(hashlib.sha256(again).hexdigest() == sealed["sha256"], "the digests of the chunks differ")
     tally.expect(len(own) == sealed["count"], "the number of chunks differs")
@@ -1617,7 +1626,7 @@ def damaged(listed: list[str], own: list[str], size: int, body: dict[str, object
     start, end = moment(claimed.get("start")), moment(claimed.get("end"))
 
     def time_at(byte: int) -> str | None:
-        if start is None or end is None or byte > sealed or sealed == 0:
+        if start is None or end is None or end < start or byte > sealed or sealed == 0:
             return None
         return (start + (end - start) * byte // sealed).isoformat(timespec="milliseconds")
 

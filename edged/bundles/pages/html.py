@@ -28,7 +28,7 @@ p { margin: .25rem 0; } code { font: 13px ui-monospace, monospace; overflow-wrap
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .5rem .75rem .5rem 0; border-bottom: 1px solid #d9dee6; }
 th { font-weight: 600; } td.verdict { white-space: nowrap; width: 11rem; }
-.pair { display: grid; grid-template-columns: 1fr 1fr; gap: 0 2rem; }
+.pair { overflow-wrap: anywhere; display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 0 2rem; }
 .notice { border-left: 4px solid #8a6d1d; background: #fbf6e7; padding: .75rem 1rem; margin: 1rem 0; }
 .verified { color: #1b6b3a; } .failed { color: #a61b1b; font-weight: 600; } .not-established { color: #7a5a10; }
 .headline { font-size: 1.15rem; font-weight: 600; }

@@ -30,6 +30,7 @@ class FeedJob:
 
     name = "case feed"
     idle_seconds = 2.0
+    put_off = 0
 
     def __init__(self, parts: Parts, feed: FeedFolder, *, on_cases: Callable[[], None]) -> None:
         self._parts = parts
@@ -61,6 +62,7 @@ class ClassifyJob:
 
     name = "classify"
     idle_seconds = IDLE_SECONDS
+    put_off = 0
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts

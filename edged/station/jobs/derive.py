@@ -22,14 +22,22 @@ from edged.vault.durable import keep
 class DeriveJob:
     """Makes one kind of derivative."""
 
-    idle_seconds = IDLE_SECONDS
-
     def __init__(self, parts: Parts, kind: Kind) -> None:
         self._parts = parts
         self._kind = kind
         self.name: str = kind
         self._later = Later(parts.clock)
         self._due = Due(parts.book.facts, partial(parts.book.facts.without_derivative, kind))
+
+    @property
+    def idle_seconds(self) -> float:
+        """How long nothing that failed is to be tried again."""
+        return self._later.pause_seconds(IDLE_SECONDS)
+
+    @property
+    def put_off(self) -> int:
+        """How many segments failed and wait."""
+        return self._later.put_off
 
     def step(self, stop: threading.Event) -> bool:
         """Make the derivative of one segment; raises ToolError without ffmpeg or a sandbox."""

@@ -22,6 +22,7 @@ class PublishJob:
 
     name = "publish"
     idle_seconds = IDLE_SECONDS
+    put_off = 0
 
     def __init__(self, parts: Parts, store: Store) -> None:
         self._parts = parts

@@ -10,7 +10,7 @@ from functools import partial
 
 from edged.book.facts import DerivativeRow, SegmentRow
 from edged.clock import rfc3339
-from edged.errors import StorageError
+from edged.errors import StoppedError, StorageError, UnavailableError
 from edged.evidence.bodies import Replica
 from edged.evidence.digests import Digester
 from edged.evidence.ids import SegmentId
@@ -23,12 +23,13 @@ from edged.station.worker import IDLE_SECONDS
 from edged.stores.port import Store, Upload
 from edged.vault.vault import CHUNKS_FILE
 
+_DERIVATIVES = 16
+
 
 class ReplicateJob:
     """The second proof that clearance asks for (INV-1): a copy in central storage, checked by the store itself."""
 
     name = "upload"
-    idle_seconds = IDLE_SECONDS
 
     def __init__(self, parts: Parts, store: Store, *, at_once: int, horizon: timedelta) -> None:
         self._parts = parts
@@ -38,23 +39,46 @@ class ReplicateJob:
         self._at_once = at_once
         self._later = Later(parts.clock)
         self._due = Due(parts.book.facts, partial(parts.book.facts.without_replica, store.id))
+        self._beside_up_to = 0
+
+    @property
+    def idle_seconds(self) -> float:
+        """How long nothing that failed is to be tried again."""
+        return self._later.pause_seconds(IDLE_SECONDS)
+
+    @property
+    def put_off(self) -> int:
+        """How many segments failed and wait."""
+        return self._later.put_off
 
     def step(self, stop: threading.Event) -> bool:
         """Upload a few segments at once, and the derivatives that were made meanwhile.
 
         One that fails holds up no other; the first error is raised when all of the batch are through.
         """
-        facts = self._parts.book.facts
         due = self._later.ready(self._due.rows(4 * self._at_once + self._later.put_off))
         running = {segment.segment: self._pool.submit(self._replicate, segment, stop) for segment in due}
         for segment, upload in running.items():
-            self._later.failed(segment) if upload.exception() else self._later.succeeded(segment)
+            error = upload.exception()
+            if error is None:
+                self._later.succeeded(segment)
+            elif not isinstance(error, StoppedError | UnavailableError):
+                # A store that cannot be reached is no fault of this segment, which goes on as soon as it can be.
+                self._later.failed(segment)
         for upload in running.values():
             upload.result()
-        beside = [] if due else facts.derivatives_not_beside(self._store.id, most=16)
+        return bool(due) or self._put_derivatives(stop)
+
+    def _put_derivatives(self, stop: threading.Event) -> bool:
+        """Put derivatives beside their replicas; like `Due`, behind a mark up to which they are known to lie there."""
+        facts = self._parts.book.facts
+        newest = facts.last_derivative_position()
+        beside = facts.derivatives_not_beside(self._store.id, after=self._beside_up_to, most=_DERIVATIVES)
         for each in beside:
             self._put_derivative(*each, stop)
-        return bool(due or beside)
+        if not beside and not self._later.put_off:
+            self._beside_up_to = newest
+        return bool(beside)
 
     def _replicate(self, segment: SegmentRow, stop: threading.Event) -> None:
         parts = self._parts

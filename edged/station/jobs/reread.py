@@ -20,12 +20,21 @@ class RereadJob:
     """The first proof that clearance asks for (INV-1): the station's own copy, read from the disk itself."""
 
     name = "re-read"
-    idle_seconds = IDLE_SECONDS
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._later = Later(parts.clock)
         self._due = Due(parts.book.facts, partial(parts.book.facts.without_replica, "vault"))
+
+    @property
+    def idle_seconds(self) -> float:
+        """How long nothing that failed is to be tried again."""
+        return self._later.pause_seconds(IDLE_SECONDS)
+
+    @property
+    def put_off(self) -> int:
+        """How many segments failed and wait."""
+        return self._later.put_off
 
     def step(self, stop: threading.Event) -> bool:
         """Re-read a batch; raises NoProofError where reading back means nothing."""
