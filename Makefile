@@ -3,6 +3,7 @@
 #   make demo [DIR=folder]   the main job on simulated recorders, with embedded storage; leaves its results in DIR
 #   make test                everything that must hold before a change lands: lint, types, structure, all tests
 #   make lint                only the first three of these
+#   make bench [ARGS=…]      edged beside cp, rclone, fio and openssl, against its budget; ARGS=--quick: two minutes
 #   make clean               removes what the others made, the demo's folder excepted
 
 PYTHON ?= python3
@@ -15,7 +16,7 @@ JOBS ?= auto
 NEEDS := ffmpeg:ffmpeg bwrap:bubblewrap /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf:fonts-dejavu-core openssl:openssl
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint clean
+.PHONY: help setup demo test lint bench clean
 
 help:
 	@sed -n 's/^# \?//;1,/^$$/p' Makefile | sed '/^$$/q'
@@ -58,6 +59,9 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: setup
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist *.egg-info

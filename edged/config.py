@@ -101,7 +101,6 @@ class MediaPart(Part):
     """Derivatives."""
 
     derivatives: tuple[Literal["poster", "proxy"], ...] = ("poster", "proxy")
-    at_once: Annotated[int, Field(ge=1, le=16)] = 1
 
 
 class LedgerPart(Part):

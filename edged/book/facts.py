@@ -132,6 +132,14 @@ class ReplicaRow(_FromRow):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LockRow(_FromRow):
+    """A locked copy."""
+
+    segment: SegmentId
+    locked_until: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClassificationRow(_FromRow):
     """The classification in force."""
 
@@ -185,6 +193,10 @@ class Facts:
         """Give the dockings without an end, oldest first."""
         return self._all(DockingRow, "open_dockings")
 
+    def last_docking_in(self, bay: str) -> DockingRow | None:
+        """Give the newest docking in a bay."""
+        return self._one(DockingRow, "last_docking_in", bay=bay)
+
     def last_docking(self, recorder: str) -> DockingRow | None:
         """Give the newest docking of a recorder."""
         return self._one(DockingRow, "last_docking", recorder=recorder)
@@ -213,6 +225,10 @@ class Facts:
         """Give the position of the newest segment, 0 where there is none."""
         row = self._database.row("last_segment_position")
         return 0 if row is None else int(row["position"])
+
+    def locks_before(self, store: str, moment: str) -> list[LockRow]:
+        """Give the copies in a store whose lock ends before a moment (RFC 3339, UTC), soonest first."""
+        return self._all(LockRow, "locks_before", store=store, moment=moment)
 
     def without_replica(self, store: str, *, after: int, most: int) -> list[SegmentRow]:
         """Give segments behind a position that have no verified copy in a store, important ones and oldest first."""
@@ -277,10 +293,6 @@ class Facts:
         """Give the anomaly entries of one kind about a segment, oldest first."""
         rows = self._database.rows("anomalies_about", kind="segment", id=segment, anomaly=anomaly)
         return [bytes(row["bytes"]) for row in rows]
-
-    def anomalies(self, *, most: int) -> list[bytes]:
-        """Give the newest anomaly entries, newest first."""
-        return [bytes(row["bytes"]) for row in self._database.rows("anomalies", most=most)]
 
     def _one(self, kind: type[_Kind], query: str, /, **values: Any) -> _Kind | None:  # noqa: ANN401
         row = self._database.row(query, **values)

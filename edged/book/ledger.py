@@ -15,7 +15,7 @@ from edged.clock import Clock
 from edged.errors import LedgerError, UnreadableError
 from edged.evidence import merkle, tiles
 from edged.evidence.bodies import Body, Close, Segment
-from edged.evidence.entry import ZERO_REF, Entry, encode, parse, reference
+from edged.evidence.entry import ZERO_REF, Entry, encode, reference
 from edged.evidence.ids import EntryRef, EpochId, StationId
 
 
@@ -138,13 +138,6 @@ class Ledger:
             raise UnreadableError(f"The book has no entry at position {position}.")
         return bytes(row["bytes"])
 
-    def entry(self, ref: EntryRef) -> Entry:
-        """Give the entry that a reference names, of any epoch."""
-        row = self._database.row("entry_by_ref", ref=ref)
-        if row is None:
-            raise UnreadableError(f"The ledger has no entry {ref}.")
-        return parse(bytes(row["bytes"]))
-
     def seq_of(self, ref: str) -> int | None:
         """Give the index of the entry a reference names, or None if the open epoch does not hold it."""
         row = self._database.row("seq_of", epoch=self.epoch.number, ref=ref)
@@ -162,10 +155,6 @@ class Ledger:
     def inclusion_proof(self, seq: int, size: int) -> list[bytes]:
         """Prove entry `seq` in the tree of the first `size` entries (RFC 6962, section 2.1.1)."""
         return merkle.inclusion_proof(seq, size, self._read_node(self.epoch.number))
-
-    def consistency_proof(self, old: int, new: int) -> list[bytes]:
-        """Prove that the tree of `new` entries extends that of `old` (RFC 6962, section 2.1.2)."""
-        return merkle.consistency_proof(old, new, self._read_node(self.epoch.number))
 
     def root(self, size: int) -> bytes:
         """Give the root hash over the first `size` entries of the open epoch."""

@@ -32,9 +32,6 @@ SELECT bytes FROM entry WHERE epoch = :epoch AND seq = :seq;
 -- name: seq_of
 SELECT seq FROM entry WHERE epoch = :epoch AND ref = :ref;
 
--- name: entry_by_ref
-SELECT bytes FROM entry WHERE ref = :ref;
-
 -- name: entry_at_position
 SELECT bytes FROM entry WHERE position = :position;
 
@@ -149,6 +146,9 @@ SELECT * FROM docking WHERE docking = :docking;
 -- name: open_dockings
 SELECT * FROM docking WHERE outcome IS NULL ORDER BY position;
 
+-- name: last_docking_in
+SELECT * FROM docking WHERE bay = :bay ORDER BY position DESC LIMIT 1;
+
 -- name: last_docking
 SELECT * FROM docking WHERE recorder = :recorder ORDER BY position DESC LIMIT 1;
 
@@ -161,6 +161,9 @@ SELECT path, segment, ref, outcome FROM clearance WHERE docking = :docking;
 -- name: replicas
 SELECT replica.*, entry.seq, entry.ref, epoch.id AS epoch
 FROM replica JOIN entry USING (position) JOIN epoch ON epoch.number = entry.epoch WHERE segment = :segment;
+
+-- name: locks_before
+SELECT segment, locked_until FROM replica WHERE store = :store AND locked_until < :moment ORDER BY locked_until;
 
 -- name: clearance_facts
 SELECT found.path, segment.segment, segment.sha256, segment.quarantine, sealed.seq AS sealed_seq,
@@ -264,10 +267,6 @@ SELECT path, segment, how FROM found WHERE docking = :docking AND path = :path;
 -- name: anomalies_about
 SELECT entry.bytes FROM names JOIN anomaly USING (position) JOIN entry USING (position)
 WHERE names.kind = :kind AND names.id = :id AND anomaly.kind = :anomaly ORDER BY position;
-
--- name: anomalies
-SELECT anomaly.kind, anomaly.docking, anomaly.noted, entry.bytes FROM anomaly JOIN entry USING (position)
-ORDER BY position DESC LIMIT :most;
 
 -- name: all_segments
 SELECT * FROM segment WHERE position > :after ORDER BY position LIMIT :most;

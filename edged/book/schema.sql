@@ -96,6 +96,7 @@ CREATE TABLE docking (
     remaining INTEGER                      -- files on the card at the end
 ) STRICT;
 CREATE INDEX docking_open ON docking (bay) WHERE outcome IS NULL;
+CREATE INDEX docking_by_bay ON docking (bay, position);
 CREATE INDEX docking_by_recorder ON docking (recorder, position);
 
 -- One file as a recorder wrote it, sealed.
@@ -149,6 +150,7 @@ CREATE TABLE replica (
     locked_until TEXT,
     PRIMARY KEY (segment, store)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX replica_by_lock ON replica (store, locked_until) WHERE locked_until IS NOT NULL;
 
 -- The classification in force of each segment.
 CREATE TABLE classification (

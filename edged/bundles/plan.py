@@ -9,8 +9,8 @@ from edged.errors import LedgerError, MalformedError, UnavailableError, UsageErr
 from edged.evidence import bodies, canonical
 from edged.evidence.digests import sha256_hex
 from edged.evidence.entry import Entry, parse
-from edged.evidence.ids import EpochId, SegmentId, StationId, bundle_name
-from edged.evidence.verification.selection import parse_export_list
+from edged.evidence.ids import EpochId, SegmentId, Sha256, StationId, bundle_name
+from edged.evidence.verification.selection import cited_texts, parse_export_list
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +39,10 @@ class Plan:
         """Give `STATION/EPOCH`, the part of a path that names the log."""
         return f"{self.station}/{self.epoch}"
 
-    def reasons(self) -> Iterator[bodies.Reason]:
-        """Give every reason that an entry of the bundle cites."""
+    def reasons(self) -> Iterator[Sha256]:
+        """Give the digest of every reason that an entry of the bundle cites."""
         for entry in self.entries.values():
-            if isinstance(entry.body, bodies.Body):
-                yield from (value for value in dict(entry.body).values() if isinstance(value, bodies.Reason))
+            yield from cited_texts(entry)
 
 
 def read_plan(view: LedgerView, export_seq: int) -> Plan:
@@ -107,7 +106,7 @@ def _sealed(entries: Mapping[int, Entry], wanted: set[SegmentId]) -> dict[int, b
 
 def texts(view: LedgerView, plan: Plan) -> bytes:
     """Give the bytes of `texts.json`: the reasons that may be disclosed, with the salt that their digests need."""
-    found = {reason.text: view.reason_text(reason.text) for reason in plan.reasons()}
+    found = {digest: view.reason_text(digest) for digest in plan.reasons()}
     return canonical.encode(
         {digest: {"salt": said[0], "text": said[1]} for digest, said in found.items() if said is not None}
     )

@@ -3,18 +3,20 @@
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
 
-from edged.bundles.make import Made, make_bundle, zip_bundle
-from edged.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json, say
+from edged.bundles.make import make_bundle, zip_bundle
+from edged.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, err, print_json, say
 from edged.cli.reading import open_book
 from edged.config import read_station
 from edged.control.client import ask
 from edged.errors import UsageError
 from edged.evidence.bodies import Export
 from edged.evidence.entry import parse
+from edged.evidence.ids import to_id
 from edged.station.files import SOCKET
 from edged.station.view import StationView
 
@@ -45,17 +47,20 @@ def bundle(
     _check_target(out)
     station = read_station(config)
     if export is None:
-        arguments: dict[str, Any] = {"case": case} if case else {"segments": segment}
+        # The case feed maps what is no id in the same way, so that a case may be named as it is written.
+        arguments: dict[str, Any] = {"case": to_id(case)} if case else {"segments": segment}
+        err("The export is being written into the ledger and signed …")
         answer = ask(station.paths.state / SOCKET, "export", purpose=purpose, **arguments)
         export = str(answer["export"])
     kinds = _KINDS if derivatives else ()
     with open_book(config) as book, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         view = StationView(book, station)
         seq = _seq_of(view, export)
-        folder = out.with_suffix("") if out.suffix == ".zip" else out
-        made = make_bundle(view, seq, folder, kinds=kinds, inventories=inventories, pool=pool)
-    if out.suffix == ".zip":
-        _zip(made, out)
+        with TemporaryDirectory(prefix=f".{out.name}-", dir=out.absolute().parent) as scratch:
+            folder = Path(scratch) / out.stem if out.suffix == ".zip" else out
+            made = make_bundle(view, seq, folder, kinds=kinds, inventories=inventories, pool=pool)
+            if out.suffix == ".zip":
+                zip_bundle(made.path, out, top=out.stem)
     if as_json:
         print_json({"export": export, "bundle": str(out), "segments": len(made.report.segments)})
         return
@@ -77,11 +82,3 @@ def _seq_of(view: StationView, export: str) -> int:
         if isinstance(body, Export) and body.export == export:
             return seq
     raise UsageError(f"The ledger has no export {export}.", hint="`edged ledger show --type export` lists them.")
-
-
-def _zip(made: Made, out: Path) -> None:
-    """Pack the folder, and leave only the zip."""
-    zip_bundle(made.path, out, top=out.stem)
-    for path in sorted(made.path.rglob("*"), reverse=True):
-        path.rmdir() if path.is_dir() else path.unlink()
-    made.path.rmdir()

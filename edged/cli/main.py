@@ -57,32 +57,37 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = _run(sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()
     except (BrokenPipeError, ReaderLeftError):
-        # What is still in the stream goes nowhere, without complaint.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = _READER_LEFT
+    except OSError as error:
+        err(f"edged: {error.filename or 'The output'} cannot be written: {error.strerror}.")
+        code = StorageError.exit_code
     except Exception:  # noqa: BLE001 - the place where errors become exit codes
         traceback.print_exc()
         code = _UNFORESEEN
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # Python tries once more when it ends, and would exit with a code of its own.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
 
 
 def _run(arguments: Sequence[str]) -> int:
     try:
-        result = app(args=list(arguments) or ["--help"], standalone_mode=False)
+        result = app(args=list(arguments) or ["--help"], prog_name="edged", standalone_mode=False)
     except typer.Exit as exit_:
         return exit_.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        result = _INTERRUPTED
     except _WrongUsage as error:
         return _say(UsageError(error.format_message(), hint="See `edged --help`."), arguments)
-    except (KeyboardInterrupt, typer.Abort):
-        err("Interrupted; nothing is lost.")
-        return _INTERRUPTED
     except ReaderLeftError:
         raise
     except EdgedError as error:
         return _say(error, arguments)
-    except OSError as error:
-        err(f"edged: {error.filename or 'The output'} cannot be written: {error.strerror}.")
-        return StorageError.exit_code
+    # Newer versions of typer give back the code that a shell has for Ctrl-C, instead of raising it.
+    if result == _INTERRUPTED:
+        err("Interrupted; nothing is lost.")
     return result if isinstance(result, int) else 0
 
 
@@ -92,6 +97,6 @@ def _say(error: EdgedError, arguments: Sequence[str]) -> int:
         err(f"       {error.hint}")
     if "--json" in arguments:
         plain = {"message": error.message, "hint": error.hint, "exit_code": error.exit_code, "retry": error.retry}
-        with suppress(EdgedError):
+        with suppress(ReaderLeftError):
             put(json.dumps({"error": plain}, ensure_ascii=False))
     return error.exit_code

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from edged.errors import EdgedError, StorageError
+from edged.errors import EdgedError
 
 ConfigOption = Annotated[
     Path,
@@ -39,13 +39,11 @@ def say(text: str = "") -> None:
 
 
 def put(text: str) -> None:
-    """Print a line for a program; raises ReaderLeftError, or StorageError where it cannot be written."""
+    """Print a line for a program; raises ReaderLeftError."""
     try:
         print(text)  # noqa: T201
     except BrokenPipeError as error:
         raise ReaderLeftError("The output is not read any more.") from error
-    except OSError as error:
-        raise StorageError(f"The output cannot be written: {error.strerror}.") from error
 
 
 def err(text: str) -> None:

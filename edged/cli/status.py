@@ -47,6 +47,9 @@ def _show(answer: dict[str, Any]) -> None:
     say()
     if answer["bays"]:
         console().print(_bays(answer["bays"]))
+        for bay in answer["bays"]:
+            if bay["text"]:
+                say(f"  {bay['bay']}: {bay['text']}")
     else:
         say("No recorder is docked.")
     for alarm in answer["alarms"]:
@@ -59,14 +62,14 @@ def _show(answer: dict[str, Any]) -> None:
 def _bays(bays: list[dict[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False)
     for heading in ("Bay", "Recorder", "State", "Files", "Read", "Rate", "Left", "Take out?"):
-        table.add_column(heading, no_wrap=heading != "State")
+        table.add_column(heading, no_wrap=True)
     for bay in bays:
         left = "" if bay["seconds_left"] is None or bay["phase"] != "copying" else f"{bay['seconds_left']} s"
         rate = f"{amount(bay['bytes_per_second'])}/s" if bay["phase"] == "copying" else ""
         table.add_row(
             bay["bay"],
             bay["recorder"] or "?",
-            f"{bay['phase']}: {bay['text']}" if bay["text"] else bay["phase"],
+            bay["phase"],
             f"{bay['files_done']}/{bay['files']}",
             f"{amount(bay['bytes_done'])} of {amount(bay['bytes'])}",
             rate,

@@ -40,6 +40,8 @@ def verify(
     else:
         for line in sentences(report):
             say(line.en)
+        if not roots:
+            say("Bring the root's certificate along, from somewhere else than the bundle: --trust ROOT.pem")
     return _EXIT[report.verdict]
 
 
@@ -50,4 +52,4 @@ def _load(path: Path, parse: Callable[[bytes], tuple[_T, ...]]) -> tuple[_T, ...
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
     except MalformedError as error:
-        raise UsageError(f"{path} cannot be used: {error.message}.", hint="Name a file in PEM form.") from error
+        raise UsageError(f"{path} is no certificate or revocation list in PEM form.") from error

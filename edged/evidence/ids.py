@@ -1,7 +1,7 @@
 """Names of things, and names of files: every identifier that enters evidence goes through here.
 
 Nothing from outside becomes an id, a path or a file name unchecked. Rules and patterns are those of
-EVIDENCE.md: ids (principles), segment ids (section 1), paths (section 2), NAME (section 6).
+EVIDENCE.md: ids (principles), segment ids (section 1), paths (section 2), epochs (section 4), NAME (section 6).
 """
 
 import hashlib
@@ -31,6 +31,8 @@ EntryRef = NewType("EntryRef", str)
 """A reference to an entry: the SHA-256 of its bytes as 64 lower-case hex digits."""
 
 ID_PATTERN: Final = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}"
+EPOCH_PATTERN: Final = r"[0-9]{4}-(?:0[1-9]|1[0-2])-[0-9a-f]{4}"
+SEGMENT_PATTERN: Final = r"sg-[0-9a-f]{32}"
 _ID: Final = re.compile(ID_PATTERN)
 _NOT_IN_ID: Final = re.compile(r"[^A-Za-z0-9._-]")
 _ID_LENGTH: Final = 64
@@ -48,6 +50,16 @@ _NAME_LENGTH: Final = 100
 def is_id(text: str) -> bool:
     """Say whether `text` is an id as it stands."""
     return _ID.fullmatch(text) is not None
+
+
+def is_epoch(text: str) -> bool:
+    """Say whether `text` is written as an epoch: `YYYY-MM-` and four hex digits (EVIDENCE.md, section 4)."""
+    return re.fullmatch(EPOCH_PATTERN, text) is not None
+
+
+def is_segment_id(text: str) -> bool:
+    """Say whether `text` is written as `segment_id` writes it."""
+    return re.fullmatch(SEGMENT_PATTERN, text) is not None
 
 
 def to_id(text: str) -> str:
@@ -89,7 +101,7 @@ def split_origin(origin: str) -> tuple[str, StationId, EpochId]:
     parts = origin.split("/")
     if len(parts) == 3:  # noqa: PLR2004 - DOMAIN/STATION/EPOCH
         domain, station, epoch = parts
-        if _DOMAIN.fullmatch(domain) and is_id(station) and is_id(epoch):
+        if _DOMAIN.fullmatch(domain) and is_id(station) and is_epoch(epoch):
             return domain, StationId(station), EpochId(epoch)
     raise MalformedError(f"{origin!r} is no origin DOMAIN/STATION/EPOCH")
 

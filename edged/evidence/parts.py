@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import JsonValue, Strict, model_validator
 
 from edged.evidence.digests import CHUNK_BYTES
+from edged.evidence.ids import is_segment_id
 from edged.evidence.shapes import (
     ID,
     CardPath,
@@ -33,6 +34,12 @@ class Subject(Part):
 
     kind: Literal["segment", "case", "recorder", "officer", "docking"]
     id: Annotated[str, ID]
+
+    @model_validator(mode="after")
+    def _check_id(self) -> "Subject":
+        if self.kind == "segment" and not is_segment_id(self.id):
+            raise ValueError("a segment is named by its id")
+        return self
 
 
 class Previous(Part):

@@ -28,7 +28,7 @@ Many = Annotated[tuple[_T, ...], Strict(strict=False)]
 Count = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
 Whole = Annotated[int, Field(ge=-MAX_INTEGER, le=MAX_INTEGER)]
 
-SegmentId = Annotated[ids.SegmentId, ID]
+SegmentId = Annotated[ids.SegmentId, Field(pattern=f"^{ids.SEGMENT_PATTERN}$")]
 DockingId = Annotated[ids.DockingId, ID]
 RecorderId = Annotated[ids.RecorderId, ID]
 OfficerId = Annotated[ids.OfficerId, ID]

@@ -31,6 +31,7 @@ from edged.station.files import KEYS, LOCK, making_folder
 from edged.station.jobs.classify import ClassifyJob, FeedJob
 from edged.station.jobs.derive import DeriveJob
 from edged.station.jobs.publish import PublishJob
+from edged.station.jobs.relock import RelockJob
 from edged.station.jobs.replicate import ReplicateJob
 from edged.station.jobs.reread import RereadJob
 from edged.station.live import Live
@@ -116,6 +117,7 @@ def build_jobs(parts: Parts) -> list[Job]:
         horizon = timedelta(days=config.store.lock_horizon_days)
         jobs.append(ReplicateJob(parts, parts.store, at_once=config.store.uploads_at_once, horizon=horizon))
         jobs.append(PublishJob(parts, parts.store))
+        jobs.append(RelockJob(parts, parts.store, horizon=horizon))
     return jobs
 
 
@@ -159,4 +161,6 @@ def check_configuration(folder: Path) -> StationConfig:
     read_catalogue(folder)
     profiles = load_profiles(folder / "recorders")
     load_register(folder / "register.toml", profiles)
+    if config.store is not None:
+        read_toml(config.store.credentials, Credentials)
     return config

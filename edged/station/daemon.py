@@ -47,9 +47,11 @@ class Bay(threading.Thread):
             self._before.join()
         while not self.gone.is_set():
             wait = guarded(self._step, source=f"bay {bay}", live=live, pauses=pauses)
-            if not pauses.failures or self.gone.wait(wait):
+            if not pauses.failures:
                 break
-            live.set_bay(bay, "waiting", text="Something went wrong; it is tried again by itself.")
+            live.set_bay(bay, "waiting", text="It cannot go on just now, and tries again by itself; see the alarms.")
+            if self.gone.wait(wait):
+                break
         self.gone.wait()
         if not self._parts.stop.is_set():
             # A daemon that stops leaves dockings open, to be continued.
@@ -115,7 +117,7 @@ class Daemon:
         with self._lock:
             bay = Bay(self._parts, self._source, docked, self._leaving.pop(docked.bay, None))
             self._bays[docked.bay] = bay
-        _log.info("bay %s: a recorder arrived", docked.bay)
+        _log.info("bay %s: something was docked", docked.bay)
         bay.start()
 
     def _departed(self, docked: Docked) -> None:

@@ -26,7 +26,7 @@ from edged.errors import LedgerError, RefusedRecorderError, StoppedError
 from edged.evidence import bodies
 from edged.evidence.canonical import decode
 from edged.evidence.digests import sha256_hex
-from edged.evidence.ids import DockingId, RecorderId, to_id
+from edged.evidence.ids import DockingId, OfficerId, RecorderId, to_id
 from edged.station.live import Phase
 from edged.station.parts import Parts
 from edged.station.releasing import Release, end_interrupted, settle_wipes
@@ -91,18 +91,18 @@ class Intake:
             return known
 
     def _emptied(self, register: Register) -> Recognised | None:
-        """Recognise the card that was erased to its last file when its docking was cut short.
+        """Recognise the card that was erased to its last file before the station was started again.
 
-        It says nothing any more, but that docking is open, was in this bay, had all of its files cleared, and its
-        inventory names this very file system.
+        It says nothing any more, but the newest docking in this bay had all of its files cleared, did not end with the
+        recorder leaving, and its inventory names this very file system.
         """
         book, recorders = self._parts.book, {recorder.id: recorder for recorder in register.recorders}
-        for docking in book.facts.open_dockings():
+        docking = book.facts.last_docking_in(self._docked.bay)
+        if docking is not None and docking.outcome in {None, "cleared"}:
             listed = book.registers.document(docking.inventory_sha256)
             cleared = book.facts.clearances(docking.docking)
             if (
-                docking.bay == self._docked.bay
-                and docking.recorder in recorders
+                docking.recorder in recorders
                 and _part(listed, "filesystem") == asdict(self._filesystem)
                 and all(item["path"] in cleared for item in _files(listed))
             ):
@@ -125,10 +125,12 @@ class Intake:
         release = Release(self._parts, self._source, self._docked, docking, recognised.profile, self._gone)
         end = release.run(unsealed=left)
         self._parts.book.ledger.append(end)
+        _log.info("docking %s of %s ends: %s, %d files left", end.docking, docking.recorder, end.outcome, end.remaining)
         if end.outcome == "cleared":
             self._show("done", text="Empty. The recorder can be taken out.")
         else:
-            self._show("kept", text=f"The recorder can be taken out. {end.remaining} files were left on it.")
+            why = release.why_kept(unsealed=left)
+            self._show("kept", text=f"The recorder can be taken out. {end.remaining} files were left on it: {why}")
 
     def _continued(self, recognised: Recognised, found: inventory.Inventory) -> DockingRow | None:
         """Find this recorder's open docking, if its card still holds what it held, less what was erased.
@@ -179,11 +181,25 @@ class Intake:
         )
         odd = [_odd(docking, item) for item in found.items if item.kind == "other"]
         odd += [_trouble(docking, trouble) for trouble in found.troubles]
+        odd += self._unqualified(docking, recognised.officer)
         parts.book.ledger.append(body, *odd, documents=[document])
+        _log.info("docking %s of %s begins: %d files, %d bytes", docking, recorder.id, body.files, body.bytes)
         row = parts.book.facts.docking(docking)
         if row is None:
             raise LedgerError(f"The book does not know docking {docking}, which was just written.")
         return row
+
+    def _unqualified(self, docking: DockingId, officer: OfficerId | None) -> list[bodies.Anomaly]:
+        """Flag footage by somebody unknown or not qualified today; it is taken in like any other (MISSION.md, R11)."""
+        if officer is None:
+            return []
+        known = self._parts.register().officer(officer)
+        if known is not None and known.qualified_on(self._parts.clock.now().astimezone(self._parts.zone).date()):
+            return []
+        subject = bodies.Subject(kind="officer", id=officer)
+        if known is None:
+            return [bodies.Anomaly(kind="officer-not-registered", docking=docking, subject=subject, detail={})]
+        return [bodies.Anomaly(kind="officer-not-qualified", docking=docking, subject=subject, detail={})]
 
     def _missing(self, recorder: str, found: inventory.Inventory) -> int:
         """Count the files of the last inventory that are gone without a wipe of ours (EVIDENCE.md, `docking`)."""

@@ -22,6 +22,7 @@ class Due:
         """Give at most so many segments that are due."""
         newest = self._facts.last_segment_position()
         found = self._query(after=self._done_up_to, most=most)
-        if not found:
-            self._done_up_to = newest
+        if len(found) < most:
+            # These are all there are, so everything before the first of them is done, whatever put that one off.
+            self._done_up_to = min((row.position for row in found), default=newest + 1) - 1
         return found

@@ -67,7 +67,7 @@ def _selected(parts: Parts, asked: _Asked) -> set[SegmentId]:
         if not chosen:
             raise UsageError(
                 f"No segment is classified to case {asked.case}.",
-                hint="`edged status --json` lists segments without a case; the case feed ties them to one.",
+                hint="`edged ledger show --type classification` lists what the case feed tied to cases.",
             )
         return chosen
     for segment in asked.segments:

@@ -10,12 +10,13 @@ from typing import Literal
 
 from edged.clock import Clock, rfc3339
 
-Phase = Literal["waiting", "listing", "copying", "securing", "wiping", "done", "kept", "refused", "failed"]
+Phase = Literal["waiting", "listing", "copying", "securing", "safe", "wiping", "done", "kept", "refused"]
 """`waiting`: for its turn or for room. `listing`: recognising and taking the inventory. `copying`: files are read.
-`securing`: all files are sealed; copies are being verified and uploaded. `wiping`: cleared files are erased.
-`done`: empty and released. `kept`: released, but files were left on it. `refused`, `failed`: see the text."""
+`securing`: all files are sealed; copies are being verified and uploaded. `safe`: the same, but central storage does
+not answer, and waiting for it is not the officer's business. `wiping`: cleared files are erased. `done`: empty and
+released. `kept`: released, but files were left on it. `refused`: nothing was touched; the text says why."""
 
-_REMOVABLE = frozenset({"done", "kept", "refused", "failed"})
+_REMOVABLE = frozenset({"safe", "done", "kept", "refused"})
 _RATE_SECONDS = 0.5
 
 
@@ -73,6 +74,8 @@ class Live:
         with self._lock:
             before = self._bays.get(bay, BayState(bay=bay, phase=phase))
             self._bays[bay] = replace(before, phase=phase, **changes)  # type: ignore[arg-type]
+            if "bytes_done" in changes:
+                self._rates.pop(bay, None)
 
     def progress(self, bay: str, read_bytes: int) -> None:
         """Count bytes read from a bay's recorder; rate and remaining time follow."""
@@ -83,7 +86,8 @@ class Live:
             since, before = self._rates.setdefault(bay, (now, state.bytes_done))
             rate = state.bytes_per_second
             if now - since >= _RATE_SECONDS:
-                rate = int((done - before) / (now - since))
+                # What turns out not to have been sighted is taken off again.
+                rate = max(0, int((done - before) / (now - since)))
                 self._rates[bay] = (now, done)
             left = int(max(0, state.bytes - done) / rate) if rate else None
             self._bays[bay] = replace(state, bytes_done=done, bytes_per_second=rate, seconds_left=left)
@@ -108,6 +112,11 @@ class Live:
                 return False
             self._alarms[source] = Alarm(source=source, text=text, hint=hint, since=rfc3339(self._clock.now()))
             return True
+
+    def has_alarm(self, *sources: str) -> bool:
+        """Say whether one of these sources has an alarm up."""
+        with self._lock:
+            return not self._alarms.keys().isdisjoint(sources)
 
     def calm(self, source: str) -> bool:
         """Withdraw an alarm; says whether there was one."""

@@ -76,6 +76,8 @@ class Parts:
     """Set once, when the station stops."""
     turns: threading.Semaphore
     """Held while a recorder is being read: so many at the same time."""
+    confirmed: threading.Event = field(default_factory=threading.Event)
+    """Set once central storage has shown, after this start, that it knows no other ledger of this station."""
     claims: Claims = field(default_factory=Claims)
     _registers: list[Register] = field(default_factory=list)
 

@@ -24,6 +24,10 @@ _LOOK_SECONDS = 30.0
 """How often a waiting docking looks again when nothing wakes it."""
 _REST_SECONDS = 0.3
 """How long it rests between two looks while the ledger grows fast."""
+_AWAY = (
+    "Every file is safe at the station, but central storage does not answer. The recorder may stay and is erased "
+    "later, or be taken out with its files on it and docked again another day."
+)
 _ITEMS_AN_ENTRY = 100
 _BYTES_AN_ENTRY = 48_000
 """Bounds of a `clearance`: an entry has at most 65 535 bytes, and a path may be escaped to three times its length."""
@@ -61,16 +65,29 @@ class Release:
         try:
             while True:
                 wake.clear()
-                if lacks_proof(self._parts, self._docking, unsealed=unsealed):
+                waits = lacks_proof(self._parts, self._docking, unsealed=unsealed)
+                ready = [] if waits else self._ready(unsealed)
+                # A restored backup, too, holds proofs: nothing is erased before the store confirms this ledger.
+                if waits or (ready and not self._parts.confirmed.is_set()):
                     self._show_securing()
                     self._wait(wake)
-                elif ready := self._ready(unsealed):
+                elif ready:
                     self._erase_all(ready)
                 else:
                     break
         finally:
             self._parts.pulse.unsubscribe(wake)
         return self._end()
+
+    def why_kept(self, *, unsealed: int) -> str:
+        """Say in one sentence why files were left on the recorder."""
+        if self._parts.config.bays.wipe == "never":
+            return "the station is set never to erase recorders."
+        if self._parts.store is None:
+            return "no central storage is configured."
+        if unsealed:
+            return f"{unsealed} of them could not be read, and nothing is erased while some are not sealed."
+        return "they are not what was sealed, or not proven safe; `edged ledger show --type anomaly` says which."
 
     def _ready(self, unsealed: int) -> list[FileClearance]:
         done = self._parts.book.facts.clearances(self._docking.docking)
@@ -134,9 +151,10 @@ class Release:
     def _show_securing(self) -> None:
         progress = self._parts.book.facts.docking_progress(self._docking.docking)
         self._wiped = progress["wiped"]
+        away = progress["reread"] == progress["accounted"] and self._parts.live.has_alarm("upload", "publish")
         self._show(
-            "securing",
-            text="Every file is sealed; the copies are being secured, then the recorder is erased.",
+            "safe" if away else "securing",
+            text=_AWAY if away else "Every file is sealed; the copies are being secured, then the recorder is erased.",
             reread=progress["reread"],
             replicated=progress["replicated"],
             wiped=progress["wiped"],

@@ -92,7 +92,6 @@ class Worker(threading.Thread):
     def run(self) -> None:
         """Work until the station stops."""
         while not self._stopping.is_set():
-            self._wake.clear()
             pause = guarded(
                 self._step,
                 source=self._job.name,
@@ -104,6 +103,8 @@ class Worker(threading.Thread):
                 self._stopping.wait(pause)
             elif pause > 0:
                 self._wake.wait(pause)
+            # Before the next look at the facts and at `stop`: whoever changes them beats afterwards.
+            self._wake.clear()
 
     def _step(self) -> float:
         return 0.0 if self._job.step(self._stopping) else self._job.idle_seconds
@@ -122,13 +123,13 @@ def guarded(
         return 0.0
     except EdgedError as error:
         if live.alarm(source, error.message, error.hint):
-            _log.warning("%s: %s %s", source, error.message, error.hint)
+            _log.warning("%s %s", error.message, error.hint)
         return pauses.failed()
     except Exception as error:  # noqa: BLE001 - the one worker boundary; see above
         if live.alarm(source, f"{source} failed unexpectedly: {error!r}.", "See the log; it is tried again."):
-            _log.exception("%s failed unexpectedly", source)
+            _log.exception("failed unexpectedly")
         return pauses.failed()
     pauses.succeeded()
     if well() and live.calm(source):
-        _log.info("%s: works again", source)
+        _log.info("works again")
     return wait

@@ -126,7 +126,7 @@ class Acts:
         tampering = verdicts.tamper(stage.bundle, stage.tampered)
         code, report = self._station.verify(stage.tampered)
         damage = verdicts.check_tampered(code, report, tampering)
-        where = f"chunk {damage['chunk']}, bytes {damage['from_byte']} to {damage['to_byte']}"
+        where = f"chunk {damage['chunk']}, bytes {damage['from_byte']} to {damage['to_byte'] - 1}"
         self._screen.step(f"one bit changed in a copy of {tampering.name}: {report['verdict']}")
         self._screen.note(f"{where}, recorded from {damage['from_time']} to {damage['to_time']}")
         return verdict

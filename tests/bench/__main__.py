@@ -38,7 +38,8 @@ def main() -> int:
     """Measure, print the table, write the JSON."""
     arguments = _arguments()
     scale = _scale(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     console = Console(stderr=True, highlight=False)
     try:
         arguments.dir.mkdir(parents=True, exist_ok=True)
@@ -67,7 +68,9 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description="Measure edged beside its peers.")
-    parser.add_argument("--quick", action="store_true", help="less of everything: about two minutes")
+    parser.add_argument(
+        "--quick", action="store_true", help="less of everything: about two minutes instead of most of an hour"
+    )
     parser.add_argument("--dir", type=Path, default=Path("build"), help="where to work: on the disk to be measured")
     parser.add_argument("--json", type=Path, default=Path("build/bench.json"), help="where to write the numbers")
     parser.add_argument("--segments", type=int, help="how many segments the book of the ledger's rows holds")

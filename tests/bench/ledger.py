@@ -49,7 +49,7 @@ def measure(setting: Setting) -> list[Row]:
         Row(what="ledger: a proof in the middle", unit="ms", edged=[middle(each) for each in proofs]),
         Row(what=f"ledger: opening the book, {size} segments", unit="ms", edged=opening),
         Row(what="ledger: appending, each durable", unit="a second", edged=appended),
-        Row(what="ledger: appending, 200 at once", unit="a second", edged=[1 / each_seconds]),
+        Row(what="ledger: appending, hundreds at once", unit="a second", edged=[1 / each_seconds]),
         *lives,
     ]
 

@@ -65,10 +65,11 @@ def sync(folder: Path) -> None:
 def fio_copy(fio: str, files: Sequence[Path], target: Path) -> float:
     """Let fio read the files and write as much at the same time; gives the seconds of the slower of the two.
 
-    It goes around the page cache with 16 MiB under way both ways: what the disk does at all.
+    In order, through the page cache and with one fsync at the end, like everybody else here: on a fast disk that
+    is quicker than around the cache, so it is the harder peer.
     """
     size_bytes = sum(path.stat().st_size for path in files)
-    common = ["--ioengine=libaio", "--iodepth=16", f"--bs={MIB}", "--direct=1", "--thread"]
+    common = ["--ioengine=psync", f"--bs={MIB}", "--direct=0", "--thread"]
     reader = ["--name=read", "--rw=read", f"--filename={':'.join(map(str, files))}", "--file_service_type=sequential"]
     writer = ["--name=write", "--rw=write", f"--filename={target}", f"--size={size_bytes}"]
     writer += ["--create_on_open=1", "--fallocate=none", "--end_fsync=1"]

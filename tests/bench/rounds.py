@@ -45,7 +45,7 @@ def take_turns(
     turns: dict[str, list[Turn]] = {each.name: [] for each in contestants}
     for number in range(1, rounds + 1):
         for each in contestants:
-            tell(f"{each.name}: round {number} of {rounds}")
+            tell(f"Round {number} of {rounds}: {each.name}")
             each.prepare(number)
             try:
                 make_cold(files)

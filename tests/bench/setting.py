@@ -13,7 +13,7 @@ from typing import Final, Self
 MIB: Final = 1 << 20
 
 _SHARES: Final = (32, 32, 16, 8, 4, 2)
-"""Each recording is one of so many equal parts of all; read from the end, the longest is half of it."""
+"""The recordings, each as one of so many equal parts of all their bytes; together they are the whole."""
 _SIDE_FILES: Final = 8
 _SIDE_BYTES: Final = 20_000
 

@@ -101,7 +101,7 @@ class Station:
 
     @property
     def vault(self) -> Path:
-        return self.folder / "vault"
+        return Path(self.tables.get("paths", {}).get("vault", self.folder / "vault"))
 
     @property
     def bays(self) -> Path:
@@ -346,6 +346,11 @@ def _toml(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return str(value) if isinstance(value, int | float) else json.dumps(value, default=str)
+
+
+def wait_for(station: Station, kind: str, count: int) -> None:
+    """Wait until the ledger has so many entries of a type."""
+    until(lambda: len(station.bodies(kind)) >= count, f"{count} entries of type {kind}", otherwise=lambda: station.log)
 
 
 @contextmanager

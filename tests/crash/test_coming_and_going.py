@@ -10,7 +10,7 @@ from edged.evidence.ids import escape_path
 from edged.stores.s3 import S3Settings
 from hwsim.seaweed import SeaweedFS
 from tests.crash.conftest import MakeStation
-from tests.crash.station import Station, clip_path, off_the_network, read_card, sg, until
+from tests.crash.station import Station, clip_path, off_the_network, read_card, sg, until, wait_for
 
 RECORDER = "BC00001"
 LARGE_BYTES = 24 << 20
@@ -19,10 +19,6 @@ LARGE_BYTES = 24 << 20
 def day(count: int, size_bytes: int = 1000, *, device: str = RECORDER) -> dict[bytes, bytes]:
     """Give the files of a day, each unlike the others."""
     return {clip_path(n, device): f"{device} {n} ".encode() + os.urandom(size_bytes) for n in range(1, count + 1)}
-
-
-def wait_for(station: Station, kind: str, count: int) -> None:
-    until(lambda: len(station.bodies(kind)) >= count, f"{count} entries of type {kind}")
 
 
 def test_a_recorder_pulled_three_times_in_the_middle_is_taken_up_where_it_stood(station: Station) -> None:

@@ -198,7 +198,7 @@ def sequence(value: object) -> list[object]:
 # --- Schema of entries (section 2)
 
 ID = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}"
-EPOCH = r"[0-9]{4}-[0-9]{2}-[0-9a-f]{4}"
+EPOCH = r"[0-9]{4}-(?:0[1-9]|1[0-2])-[0-9a-f]{4}"
 SEGMENT_ID = r"sg-[0-9a-f]{32}"
 HEX = r"[0-9a-f]{64}"
 NUMBER = r"(?:0|[1-9][0-9]*)"
@@ -873,14 +873,14 @@ LAYOUT = [
         r"bagit\.txt|bag-info\.txt|manifest-sha256\.txt|tagmanifest-sha256\.txt",
         r"VERIFY\.md|VERIFY\.zh\.md|verify\.html",
         r"data/(?:export|texts|report)\.json|data/report\.html",
-        rf"data/logs/{ID}/{ID}/station\.pem",
-        rf"data/logs/{ID}/{ID}/{NUMBER}/checkpoint(?:\.cosigned)?",
-        rf"data/logs/{ID}/{ID}/{NUMBER}/[A-Za-z0-9_-]+(?:\.[1-9][0-9]*)?\.tsr",
-        rf"data/logs/{ID}/{ID}/{NUMBER}/from-{NUMBER}\.consistency",
+        rf"data/logs/{ID}/{EPOCH}/station\.pem",
+        rf"data/logs/{ID}/{EPOCH}/{NUMBER}/checkpoint(?:\.cosigned)?",
+        rf"data/logs/{ID}/{EPOCH}/{NUMBER}/[A-Za-z0-9_-]+(?:\.[1-9][0-9]*)?\.tsr",
+        rf"data/logs/{ID}/{EPOCH}/{NUMBER}/from-{NUMBER}\.consistency",
         rf"data/anchors/{HEX}(?:\.checkpoint)?",
         r"data/trust/(?:root\.pem|tsa\.pem|policy\.txt)",
         rf"data/segments/{SEGMENT_ID}/(?:chunks\.sha256|entry\.json|entry\.tlog-proof)",
-        rf"data/custody/{ID}/{ID}/{NUMBER}\.(?:json|tlog-proof)",
+        rf"data/custody/{ID}/{EPOCH}/{NUMBER}\.(?:json|tlog-proof)",
         rf"data/derivatives/{SEGMENT_ID}/(?:proxy|poster|filmstrip|framehash|redacted)\.[A-Za-z0-9]+",
         rf"data/dockings/{ID}/inventory\.json",
     )
@@ -1124,7 +1124,7 @@ class Log:
 
 def load_logs(folder: Folder) -> dict[tuple[str, str], Log]:
     logs: dict[tuple[str, str], Log] = {}
-    for hit in folder.matching(rf"data/logs/({ID})/({ID})/(?:({NUMBER})/)?([^/]+)"):
+    for hit in folder.matching(rf"data/logs/({ID})/({EPOCH})/(?:({NUMBER})/)?([^/]+)"):
         station, epoch, size, name = hit.groups()
         log = logs.setdefault((station, epoch), Log(station, epoch, None))
         data = folder.read(hit[0]) or b""
@@ -1159,7 +1159,7 @@ class Bundle:
         self.logs = load_logs(folder)
         names = {hit[1] for hit in folder.matching(rf"data/segments/({SEGMENT_ID})/[^/]+")}
         self.segments = {name: Statement.load(folder, f"data/segments/{name}/entry") for name in sorted(names)}
-        stems = {hit[1] for hit in folder.matching(rf"(data/custody/{ID}/{ID}/{NUMBER})\.(?:json|tlog-proof)")}
+        stems = {hit[1] for hit in folder.matching(rf"(data/custody/{ID}/{EPOCH}/{NUMBER})\.(?:json|tlog-proof)")}
         self.custody = [Statement.load(folder, stem) for stem in sorted(stems)]
         self.judged = {statement.stem: self._judge(statement) for statement in self.statements}
 
@@ -1293,14 +1293,18 @@ def check_texts(bundle: Bundle, tally: Tally) -> None:
     except MalformedError as problem:
         tally.wrong.append(f"texts.json: {problem}")
         return
-    cited = {
-        str(mapping(statement.body.get(key)).get("text"))
-        for statement in bundle.statements
-        for key in ("reason", "purpose")
-    }
+    cited = {digest for statement in bundle.statements for digest in reasons_in(statement.body)}
     for key, value in texts.items():
         tally.expect(text_hashes_to(value, key), f"a text of texts.json does not hash to {key}")
         tally.expect(key in cited, f"no entry here cites the text {key}")
+
+
+def reasons_in(value: object) -> Iterator[str]:
+    """The digests of reasons, wherever they stand: further keys and unknown types are valid, and may cite one."""
+    if record(code=text, text=pattern(HEX))(value):
+        yield str(mapping(value)["text"])
+    for inner in [*mapping(value).values(), *sequence(value)]:
+        yield from reasons_in(inner)
 
 
 def text_hashes_to(value: object, key: str) -> bool:

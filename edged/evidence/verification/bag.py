@@ -33,7 +33,7 @@ def _objections(layout: Layout, contents: Contents) -> Iterator[Check]:
         names = some(layout.not_regular)
         yield failed(f"Not regular files: {names}.", f"不是普通文件：{names}。")
     crowded = [path for files in layout.segments.values() if len(files.originals) > 1 for path in files.originals]
-    if strangers := [*layout.strangers, *crowded]:
+    if strangers := list(dict.fromkeys([*layout.strangers, *crowded])):
         names = some(strangers)
         yield failed(f"No bundle has a place for: {names}.", f"证据包中不应有：{names}。")
     if missing := [path for path in (BAGIT, MANIFEST, TAG_MANIFEST) if path not in layout.files]:

@@ -52,7 +52,8 @@ def _of_link(
     elif (
         before is None
         or before != numbers.get(number - 1, before)
-        or (before in links and links[before][1].recorder_seq != number - 1)
+        # With no such number here, any segment entry that is here is another number's, or another recorder's.
+        or (number - 1 not in numbers and before in links)
     ):
         yield failed(
             f"Segment {number} of {whose} does not follow number {number - 1}.",

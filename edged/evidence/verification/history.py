@@ -77,7 +77,8 @@ def _of_joints(here: Log) -> Iterator[Check]:
     for smaller, larger in pairwise(here.heads):
         old, new = here.heads[smaller], here.heads[larger]
         joint = here.joints.get(larger)
-        if joint is None:
+        # A joint from a size whose checkpoint is not here says nothing of the one below.
+        if joint is None or joint.old != smaller:
             yield not_established(
                 f"Nothing joins the checkpoints of {here.name} at sizes {smaller} and {larger}.",
                 f"{here.name} 在大小 {smaller} 与 {larger} 处的检查点之间没有衔接证明。",

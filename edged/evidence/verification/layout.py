@@ -1,16 +1,26 @@
 """What each file of a bundle is, by its name alone: the layout of EVIDENCE.md, section 6.
 
 Only regular files whose whole path is one of the page's have a part to play; every other name is set aside for
-the check `bag` to object to, and is never opened.
+the check `bag` to object to. Two kinds are looked into all the same: whatever lies beside a segment's entry is
+compared with the original it stands for, and a derivative of an unknown kind with the entries.
 """
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, get_args
 
 from edged.errors import UnreadableError
-from edged.evidence.ids import ID_PATTERN, DockingId, EpochId, SegmentId, StationId
+from edged.evidence import bodies
+from edged.evidence.ids import (
+    EPOCH_PATTERN,
+    ID_PATTERN,
+    SEGMENT_PATTERN,
+    DockingId,
+    EpochId,
+    SegmentId,
+    StationId,
+)
 from edged.evidence.verification.port import MAX_FILES, BundleFile
 
 LogId = tuple[StationId, EpochId]
@@ -25,9 +35,9 @@ EXPORT: Final = "data/export.json"
 TEXTS: Final = "data/texts.json"
 
 _NUMBER: Final = r"(?:0|[1-9][0-9]{0,17})"
-_LOG: Final = rf"(?P<station>{ID_PATTERN})/(?P<epoch>{ID_PATTERN})"
+_LOG: Final = rf"(?P<station>{ID_PATTERN})/(?P<epoch>{EPOCH_PATTERN})"
 _SIZE: Final = rf"data/logs/{_LOG}/(?P<size>{_NUMBER})"
-_SEGMENT: Final = rf"(?P<segment>{ID_PATTERN})"
+_SEGMENT: Final = rf"(?P<segment>{SEGMENT_PATTERN})"
 
 _PLAIN: Final = frozenset(
     {
@@ -54,7 +64,7 @@ _PARTS: Final = {
         "segment entry": rf"data/segments/{_SEGMENT}/entry\.json",
         "segment proof": rf"data/segments/{_SEGMENT}/entry\.tlog-proof",
         "chunk list": rf"data/segments/{_SEGMENT}/chunks\.sha256",
-        "original": rf"data/segments/{_SEGMENT}/(?P<name>[A-Za-z0-9_][A-Za-z0-9._-]{{0,99}})",
+        "original": rf"data/segments/{_SEGMENT}/(?P<name>[^/]+)",
         "custody entry": rf"data/custody/{_LOG}/(?P<seq>{_NUMBER})\.json",
         "custody proof": rf"data/custody/{_LOG}/(?P<seq>{_NUMBER})\.tlog-proof",
         "station": rf"data/logs/{_LOG}/station\.pem",
@@ -63,10 +73,14 @@ _PARTS: Final = {
         "token": rf"{_SIZE}/[A-Za-z0-9_][A-Za-z0-9_-]{{0,63}}(?:\.[1-9][0-9]{{0,5}})?\.tsr",
         "consistency": rf"{_SIZE}/from-(?P<old>{_NUMBER})\.consistency",
         "anchor": r"data/anchors/[0-9a-f]{64}(?:\.checkpoint)?",
-        "derivative": rf"data/derivatives/{_SEGMENT}/(?P<kind>[a-z]{{1,20}})\.[A-Za-z0-9]{{1,10}}",
+        "derivative": rf"data/derivatives/{_SEGMENT}/(?P<kind>[a-z]+)\.[A-Za-z0-9]{{1,10}}",
         "inventory": rf"data/dockings/(?P<docking>{ID_PATTERN})/inventory\.json",
     }.items()
 }
+
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+_KINDS: Final = frozenset(get_args(bodies.Derivative.model_fields["kind"].annotation))
 
 
 @dataclass(kw_only=True, slots=True)
@@ -149,13 +163,25 @@ def arrange(listing: Sequence[BundleFile]) -> Layout:
         if path in _PLAIN:
             continue
         kind = _place(layout, path)
-        if kind is None:
+        if kind is None or _is_misnamed(kind, path):
             layout.strangers.append(path)
         elif kind.endswith(("entry", "proof")):
             entries_bytes += file.size_bytes
     if entries_bytes > MAX_ENTRIES_BYTES:
         raise UnreadableError(f"The entries of the bundle exceed {MAX_ENTRIES_BYTES >> 20} MiB.")
     return layout
+
+
+def _is_misnamed(kind: str, path: str) -> bool:
+    """Say whether a file lies where one of its kind does, under a name that none can have."""
+    name = path.rpartition("/")[2]
+    match kind:
+        case "original":
+            return _NAME.fullmatch(name) is None
+        case "derivative":
+            return name.partition(".")[0] not in _KINDS
+        case _:
+            return False
 
 
 def _place(layout: Layout, path: str) -> str | None:

@@ -7,18 +7,20 @@ other checks saw.
 import hashlib
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
+from types import MappingProxyType
 
 from edged.errors import MalformedError
 from edged.evidence.digests import Digester, Digests, sha256_hex
 from edged.evidence.ids import Sha256
-from edged.evidence.verification.port import BundleFiles
+from edged.evidence.verification.port import BundleFile, BundleFiles
 
 
 class Contents:
     """What lies in the files of one bundle."""
 
-    def __init__(self, files: BundleFiles) -> None:
+    def __init__(self, files: BundleFiles, listed: Mapping[str, BundleFile] = MappingProxyType({})) -> None:
         self._files = files
+        self._listed = listed
         self._sha256: dict[str, Sha256] = {}
 
     def small(self, path: str, most_bytes: int) -> bytes:
@@ -32,6 +34,10 @@ class Contents:
         data = b"".join(blocks)
         self._sha256[path] = sha256_hex(data)
         return data
+
+    def as_listed(self, path: str) -> bytes:
+        """Read a file whole, however long it is listed to be; raises MalformedError if it is longer than that."""
+        return self.small(path, self._listed[path].size_bytes)
 
     def stream(self, paths: Iterable[str], pool: Executor | None) -> Mapping[str, Digests]:
         """Digest large files, whole and by chunks; `pool` makes several cores share the work."""

@@ -11,9 +11,9 @@ from typing import Final
 from edged.errors import MalformedError
 from edged.evidence import bodies, merkle
 from edged.evidence.certificates import fingerprint
-from edged.evidence.entry import MAX_BYTES, Entry, parse, reference
+from edged.evidence.entry import Entry, parse, reference
 from edged.evidence.identity import Identity, check_identity
-from edged.evidence.ids import EntryRef, SegmentId, segment_id, split_origin
+from edged.evidence.ids import EntryRef, SegmentId, is_epoch, segment_id, split_origin
 from edged.evidence.note import Checkpoint, Note, parse_checkpoint, parse_note, verify
 from edged.evidence.proofs import InclusionProof, parse_proof
 from edged.evidence.verification.anchors import Anchor, covering, signing_time
@@ -124,7 +124,8 @@ class Examiner:
         if path is None:
             return None, None, _NO_ENTRY
         try:
-            data = self._contents.small(path, MAX_BYTES)
+            # An overlong entry is read too: it is no entry, but it is here, and its proof holds or not.
+            data = self._contents.as_listed(path)
         except MalformedError as error:
             return None, None, _malformed_entry(error)
         try:
@@ -148,17 +149,17 @@ class Examiner:
             return None, None, failed(f"The proof is malformed: {error}.", f"证明格式有误：{error}。")
         return proof, ending, None
 
-    def _key_of(self, entry: Entry) -> LogKey | None:
-        log = self._logs.get((entry.station, entry.epoch))
-        return None if log is None else log.key
+    def _key_of(self, log: LogId) -> LogKey | None:
+        return self._logs[log].key if log in self._logs else None
 
     def _check_signature(self, entry: Entry | None, ending: Ending | None) -> Check:
-        if entry is None or ending is None:
-            return _NO_ENTRY if entry is None else _NO_PROOF
-        key = self._key_of(entry)
-        if key is None:
+        if ending is None:
+            return _NO_PROOF
+        log = _log_of(entry, ending)
+        key = None if log is None else self._key_of(log)
+        if log is None or key is None:
             return _NO_KEY
-        asked = (entry.station, entry.epoch), ending.data
+        asked = log, ending.data
         if asked not in self._signed:
             try:
                 self._signed[asked] = verify(ending.note, key.named(ending.checkpoint.origin))
@@ -175,7 +176,7 @@ class Examiner:
     ) -> tuple[Check, RootName | None]:
         if entry is None or ending is None:
             return (_NO_ENTRY if entry is None else _NO_PROOF), None
-        key = self._key_of(entry)
+        key = self._key_of((entry.station, entry.epoch))
         if key is None:
             return _NO_KEY, None
         moment = signing_time(entry, anchor)
@@ -212,6 +213,17 @@ class Examiner:
         )
 
 
+def _log_of(entry: Entry | None, ending: Ending) -> LogId | None:
+    """Give the log that an entry says it is of; without a readable entry, the one its proof speaks of."""
+    if entry is not None:
+        return entry.station, entry.epoch
+    try:
+        _, station, epoch = split_origin(ending.checkpoint.origin)
+    except MalformedError:
+        return None
+    return station, epoch
+
+
 def _malformed_entry(error: MalformedError) -> Check:
     return failed(f"The entry is not valid: {error}.", f"条目无效：{error}。")
 
@@ -219,6 +231,8 @@ def _malformed_entry(error: MalformedError) -> Check:
 def _check_place(entry: Entry, segment: SegmentId | None, at: tuple[str, str, int] | None) -> Check | None:
     """Compare an entry with the folder and name it lies under, and a segment's id with its content."""
     body = entry.body
+    if not is_epoch(entry.epoch):
+        return failed("The entry's epoch is not written YYYY-MM-xxxx.", "条目的纪元不是 YYYY-MM-xxxx 形式。")
     if isinstance(body, bodies.Segment) and body.segment != segment_id(body.recorder, body.sha256):
         return failed("The segment's id is not the one of its recorder and content.", "片段编号与其记录仪和内容不符。")
     if segment is not None and not (isinstance(body, bodies.Segment) and body.segment == segment):

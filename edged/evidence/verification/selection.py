@@ -5,7 +5,7 @@ is made, so that whoever passes the bundle on cannot drop one unnoticed.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,7 +13,7 @@ from edged.errors import MalformedError
 from edged.evidence import bodies, canonical
 from edged.evidence.digests import sha256_hex
 from edged.evidence.entry import Entry
-from edged.evidence.ids import EntryRef, ExportId, SegmentId, Sha256, is_id, is_sha256
+from edged.evidence.ids import EntryRef, ExportId, SegmentId, Sha256, is_segment_id, is_sha256
 from edged.evidence.verification.layout import EXPORT, TEXTS, Layout
 from edged.evidence.verification.reading import Contents
 from edged.evidence.verification.report import Check, failed, not_established, together, verified
@@ -55,7 +55,7 @@ def parse_export_list(data: bytes) -> ExportList:
             raise MalformedError("it is not {v, export, segments, entries}")
     found = ExportList(
         export=ExportId(name),
-        segments=tuple(SegmentId(each) for each in segments if isinstance(each, str) and is_id(each)),
+        segments=tuple(SegmentId(each) for each in segments if isinstance(each, str) and is_segment_id(each)),
         entries=tuple(EntryRef(each) for each in entries if isinstance(each, str) and is_sha256(each)),
     )
     if found.encode() != data:
@@ -151,7 +151,7 @@ def _texts(layout: Layout, contents: Contents, here: Sequence[Sealed]) -> Iterat
     except MalformedError as error:
         yield _malformed(TEXTS, error)
         return
-    cited = {digest for each in here if each.entry for digest in _cited_texts(each.entry)}
+    cited = {digest for each in here if each.entry for digest in cited_texts(each.entry)}
     for digest, value in document.items():
         match value:
             case {"salt": str(salt), "text": str(text), **more} if not more and _SALT.fullmatch(salt):
@@ -164,12 +164,24 @@ def _texts(layout: Layout, contents: Contents, here: Sequence[Sealed]) -> Iterat
             yield failed(f"No entry here cites the text {digest}.", f"此处没有条目引用文字 {digest}。")
 
 
-def _cited_texts(entry: Entry) -> Iterator[str]:
-    """Give the digests of the reasons that an entry cites; only known types have any."""
-    if isinstance(entry.body, bodies.Body):
-        for value in dict(entry.body).values():
-            if isinstance(value, bodies.Reason):
-                yield value.text
+def cited_texts(entry: Entry) -> Iterator[Sha256]:
+    """Give the digests of the reasons that an entry cites.
+
+    A type of a later version, or a further key, may cite one anywhere: every {`code`, `text`} counts.
+    """
+    yield from _reasons_in(entry.body.plain() if isinstance(entry.body, bodies.Body) else entry.body)
+
+
+def _reasons_in(value: object) -> Iterator[Sha256]:
+    match value:
+        case {"code": str(), "text": str(text)} if is_sha256(text):
+            yield Sha256(text)
+    if isinstance(value, Mapping):
+        for each in value.values():
+            yield from _reasons_in(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _reasons_in(each)
 
 
 def _malformed(path: str, error: MalformedError) -> Check:

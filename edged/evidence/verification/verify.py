@@ -34,7 +34,8 @@ def verify(files: BundleFiles, trust: Trust, pool: Executor | None = None) -> Re
     Whatever a forger put there ends in the report. Raises UnreadableError where the medium does not give the
     bytes, or the bundle is larger than can be held in view.
     """
-    layout, contents = arrange(files.listing()), Contents(files)
+    layout = arrange(files.listing())
+    contents = Contents(files, layout.files)
     large = [path for each in layout.segments.values() for path in each.originals]
     digests = contents.stream([*large, *(path for _, _, path in layout.derivatives)], pool)
     logs = read_logs(layout.logs, contents)

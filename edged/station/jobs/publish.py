@@ -27,12 +27,11 @@ class PublishJob:
     def __init__(self, parts: Parts, store: Store) -> None:
         self._parts = parts
         self._store = store
-        self._confirmed = False
 
     def step(self, stop: threading.Event) -> bool:
         """Sign and publish what came since; raises LedgerError when what is published contradicts the book."""
         ledger = self._parts.book.ledger
-        if not self._confirmed:
+        if not self._parts.confirmed.is_set():
             self._confirm()
         newest = ledger.newest_head()
         if newest is not None and newest.published and newest.size == ledger.size():
@@ -49,6 +48,7 @@ class PublishJob:
 
     def _confirm(self) -> None:
         """Compare the newest published checkpoint with the book: the guard against forks."""
+        self._store.check()
         ledger = self._parts.book.ledger
         data = self._store.newest(f"{self._prefix()}/checkpoint")
         if data is None:
@@ -66,7 +66,8 @@ class PublishJob:
                     hint="Is this a restored backup or a copy of another station's disk? Intake goes on, and no "
                     "recorder is erased.",
                 )
-        self._confirmed = True
+        self._parts.confirmed.set()
+        self._parts.pulse.beat()
 
     def _read(self, data: bytes) -> Checkpoint:
         origin = self._parts.book.ledger.epoch.origin

@@ -20,7 +20,7 @@ from edged.station.files import derivative_path, read_blocks
 from edged.station.later import Later
 from edged.station.parts import Parts
 from edged.station.worker import IDLE_SECONDS
-from edged.stores.port import Store, Upload
+from edged.stores.port import Store, Stored, Upload
 from edged.vault.vault import CHUNKS_FILE
 
 _DERIVATIVES = 16
@@ -82,34 +82,12 @@ class ReplicateJob:
 
     def _replicate(self, segment: SegmentRow, stop: threading.Event) -> None:
         parts = self._parts
-        where = parts.place_of(segment)
-        sealed = parts.sealed_digests(segment)
-        until = self._locked_until(segment.segment)
-        upload = Upload(
-            key=where.key,
-            source=parts.vault.original(where),
-            part_digests=sealed.part_digests,
-            size_bytes=sealed.size_bytes,
-            locked_until=until,
-        )
-        stored = self._store.upload(upload, parts.book.work, stop)
+        where, sealed = parts.place_of(segment), parts.sealed_digests(segment)
+        until = lock_end(parts, segment.segment, self._horizon)
+        stored = store_original(parts, self._store, segment, until, stop)
         self._store.put(f"{where.folder}/{CHUNKS_FILE}", sealed.chunk_list, until)
         self._store.put(f"{where.folder}/entry.json", parts.book.ledger.bytes_at(segment.position), until)
-        parts.book.ledger.append(
-            Replica(
-                segment=segment.segment,
-                store=self._store.id,
-                key=stored.key,
-                version=stored.version,
-                checksum=stored.checksum,
-                checksum_type=stored.checksum_type,
-                verified=stored.verified,
-                method=stored.method,
-                locked_until=None if stored.locked_until is None else rfc3339(stored.locked_until),
-                lock_mode=stored.lock_mode,
-                stored=None,
-            )
-        )
+        parts.book.ledger.append(replica(segment.segment, self._store, stored))
 
     def _put_derivative(self, segment: SegmentId, derivative: DerivativeRow, stop: threading.Event) -> None:
         parts = self._parts
@@ -129,16 +107,47 @@ class ReplicateJob:
                 source=path,
                 part_digests=digests.part_digests,
                 size_bytes=digests.size_bytes,
-                locked_until=self._locked_until(segment),
+                locked_until=lock_end(parts, segment, self._horizon),
             )
             self._store.upload(upload, parts.book.work, stop)
         parts.book.work.settle(segment, f"upload {derivative.kind}", "done")
 
-    def _locked_until(self, segment: SegmentId) -> datetime:
-        """Give the end of the object lock: the term's or the horizon, whichever is earlier (EVIDENCE.md, section 9)."""
-        horizon = self._parts.clock.now() + self._horizon
-        found = self._parts.book.facts.classification(segment)
-        until = parse_until(found.retain_until) if found else "undetermined"
-        if isinstance(until, str):
-            return horizon
-        return min(horizon, datetime.combine(until, time.max, UTC).replace(microsecond=0))
+
+def store_original(parts: Parts, store: Store, segment: SegmentRow, until: datetime, stop: threading.Event) -> Stored:
+    """Have a store hold an original, locked until `until`; one that it holds already is only locked for longer."""
+    where, sealed = parts.place_of(segment), parts.sealed_digests(segment)
+    upload = Upload(
+        key=where.key,
+        source=parts.vault.original(where),
+        part_digests=sealed.part_digests,
+        size_bytes=sealed.size_bytes,
+        locked_until=until,
+    )
+    return store.upload(upload, parts.book.work, stop)
+
+
+def replica(segment: SegmentId, store: Store, stored: Stored) -> Replica:
+    """Write what a store was shown to hold as a `replica` entry."""
+    return Replica(
+        segment=segment,
+        store=store.id,
+        key=stored.key,
+        version=stored.version,
+        checksum=stored.checksum,
+        checksum_type=stored.checksum_type,
+        verified=stored.verified,
+        method=stored.method,
+        locked_until=None if stored.locked_until is None else rfc3339(stored.locked_until),
+        lock_mode=stored.lock_mode,
+        stored=None,
+    )
+
+
+def lock_end(parts: Parts, segment: SegmentId, horizon: timedelta) -> datetime:
+    """Give the end of the object lock: the term's or the horizon, whichever is earlier (EVIDENCE.md, section 9)."""
+    latest = parts.clock.now() + horizon
+    found = parts.book.facts.classification(segment)
+    until = parse_until(found.retain_until) if found else "undetermined"
+    if isinstance(until, str):
+        return latest
+    return min(latest, datetime.combine(until, time.max, UTC).replace(microsecond=0))
