@@ -56,7 +56,8 @@ class Database:
         """
         mine: sqlite3.Connection | None = getattr(self._held, "connection", None)
         if mine is not None:
-            yield mine
+            with _wrapped(self._path):
+                yield mine
             return
         with self._writing:
             with self.reading() as connection:

@@ -4,7 +4,6 @@ import logging
 import os
 import signal
 import sys
-import threading
 from typing import Annotated
 
 import typer
@@ -40,9 +39,10 @@ def run(
     """Run the station until it is told to stop (SIGTERM or Ctrl-C)."""
     os.umask(0o027)
     _log_to_stderr(verbose=verbose)
-    stop = threading.Event()
+    # A pipe and no `Event`: its lock could be held by the very wait that the handler interrupts.
+    told, tell = os.pipe()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda *_: os.write(tell, b"."))
     station = read_station(config)
     lock = StateLock(station.paths.state)
     try:
@@ -51,7 +51,7 @@ def run(
         server = serve(parts)
         daemon.start()
         server.start()
-        stop.wait()
+        os.read(told, 1)
         server.stop()
         daemon.stop()
     finally:

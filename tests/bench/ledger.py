@@ -11,14 +11,12 @@ from edged.errors import LedgerError
 from edged.evidence import bodies, merkle
 from edged.evidence.note import parse_checkpoint, parse_note
 from edged.evidence.proofs import format_proof, parse_proof
-from edged.stores.s3 import S3Store
-from hwsim.seaweed import SeaweedFS
 from tests.bench import daemon
 from tests.bench.filling import docked, fill, sealed, undocked
 from tests.bench.report import Row
 from tests.bench.rounds import make_cold, middle, timed
 from tests.bench.setting import Setting
-from tests.bench.station import BUCKET, STATION, BenchStation, make_station
+from tests.bench.station import STATION, BenchStation, make_station, serving
 
 _PROOFS: Final = 100
 """Entries proven a round."""
@@ -31,14 +29,9 @@ def measure(setting: Setting) -> list[Row]:
     """Measure the rows of the ledger and of the daemon."""
     folder, clock = setting.folder / "ledger", SystemClock()
     setting.tell("ledger: starting an S3 server")
-    with SeaweedFS(folder / "server", access_key="bench", secret_key="not-a-secret") as server:  # noqa: S106
-        store = S3Store(server.settings(BUCKET))
-        try:
-            store.create_bucket()
-            station = make_station(folder / "station", clock, server)
-            each_seconds = fill(station, clock, store, segments=setting.scale.segments, tell=setting.tell)
-        finally:
-            store.close()
+    with serving(folder / "server") as (server, store):
+        station = make_station(folder / "station", clock, server)
+        each_seconds = fill(station, clock, store, segments=setting.scale.segments, tell=setting.tell)
         proofs = [_prove_some(setting, station, number) for number in range(setting.scale.rounds)]
         lives = daemon.watch(setting, station)
     opening = [_open(setting, station) for _ in range(setting.scale.rounds)]

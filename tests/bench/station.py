@@ -1,11 +1,15 @@
-"""A station for the bench: made as `edged init` makes one, in a folder of its own."""
+"""A station and a store for the bench: made as `edged init` makes one, in a folder of its own, and on loopback."""
 
+import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from edged.clock import Clock
 from edged.evidence.ids import StationId
 from edged.station.creation import NewStation, create
+from edged.stores.s3 import S3Store
 from hwsim.demo.settings import with_values
 from hwsim.seaweed import SeaweedFS
 
@@ -19,6 +23,20 @@ class BenchStation:
 
     config: Path
     state: Path
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[tuple[SeaweedFS, S3Store]]:
+    """Hold an S3 server that has an empty bucket, and a store that uses it."""
+    with ExitStack() as undo:
+        server = SeaweedFS(folder, access_key="bench", secret_key=secrets.token_hex(16))
+        # Before the start, which may be interrupted too.
+        undo.callback(server.stop)
+        server.start()
+        store = S3Store(server.settings(BUCKET))
+        undo.callback(store.close)
+        store.create_bucket()
+        yield server, store
 
 
 def make_station(folder: Path, clock: Clock, server: SeaweedFS | None = None) -> BenchStation:

@@ -22,7 +22,7 @@ from tests.bench import peers
 from tests.bench.report import Row
 from tests.bench.rounds import Contestant, rates, take_turns
 from tests.bench.setting import Setting
-from tests.bench.station import BUCKET, STATION
+from tests.bench.station import BUCKET, STATION, serving
 from tests.bench.verification import digest_all
 
 _LOCK = timedelta(hours=1)
@@ -70,11 +70,9 @@ def measure(setting: Setting) -> list[Row]:
     card = _choose(setting, folder / "card")
     sealed = digest_all(setting)
     by_name = {Path(name).name: digests for name, digests in sealed.items()}
-    with SeaweedFS(folder / "server", access_key="bench", secret_key="not-a-secret") as server:  # noqa: S106
-        store = S3Store(server.settings(BUCKET))
+    with serving(folder / "server") as (server, store):
         book = Book(folder, station=STATION, clock=SystemClock())
         try:
-            store.create_bucket()
             uploads = Uploads(store, book, {path: by_name[path.name] for path in card})
             contestants = [Contestant(name="edged", run=uploads.run)]
             if rclone is not None:
@@ -82,7 +80,6 @@ def measure(setting: Setting) -> list[Row]:
             turns = take_turns(contestants, rounds=setting.scale.rounds, cold=card, tell=setting.tell)
         finally:
             book.close()
-            store.close()
     size_bytes = sum(path.stat().st_size for path in card)
     rate = {name: rates(each, size_bytes) for name, each in turns.items()}
     cpu = {name: [turn.cpu_seconds for turn in each] for name, each in turns.items()}

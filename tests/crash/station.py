@@ -26,6 +26,11 @@ from hwsim.quick import quick_card
 
 BIN: Final = Path(sys.executable).parent
 PATIENCE_SECONDS: Final = 60.0
+OFFICER: Final = "138001"
+
+SECURING: Final = ("securing", "safe")
+"""Phases of a docking whose files are all sealed and wait for their clearance."""
+ENDED: Final = ("done", "kept", "refused")
 
 _T = TypeVar("_T")
 Body = dict[str, Any]
@@ -38,7 +43,7 @@ def clip_path(number: int, device: str = "BC00001", *, important: bool = False) 
     """Give the path of a recorder's n-th recording in the layout gat947."""
     minute, second = divmod(number, 60)
     mark = "_IMP" if important else ""
-    return f"20260105/{device}_138001_2026010508{minute:02}{second:02}_{number:04}{mark}.MP4".encode()
+    return f"20260105/{device}_{OFFICER}_2026010508{minute:02}{second:02}_{number:04}{mark}.MP4".encode()
 
 
 def sg(recorder: str, content: bytes) -> str:
@@ -61,10 +66,14 @@ def until(
     """Wait until a condition gives something true, and give it; else say what was waited for, and `otherwise`."""
     clock, pause = SystemClock(), threading.Event()
     deadline = clock.monotonic() + seconds
-    while not (found := condition()):
-        assert clock.monotonic() < deadline, f"not in {seconds:.0f} s: {what}. {otherwise()}"
-        pause.wait(0.01)
-    return found
+    while True:
+        asked = clock.monotonic()
+        if found := condition():
+            return found
+        now = clock.monotonic()
+        assert now < deadline, f"not in {seconds:.0f} s: {what}. {otherwise()}"
+        # Asking must not keep from its work whoever is asked.
+        pause.wait(max(0.01, 2 * (now - asked)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +170,8 @@ class Station:
             values = base.get(name, {}) | self.tables.get(name, {})
             lines += [f"{key} = {_toml(value)}" for key, value in values.items()]
         (self.config / "station.toml").write_text("\n".join(lines) + "\n", "utf-8")
-        register = [
+        register = [f'[[officer]]\nid = "{OFFICER}"\n']
+        register += [
             f'[[recorder]]\nid = "{serial}"\nprofile = "{profile}"\nserial = "{serial}"\n'
             for serial, profile in self.recorders.items()
         ]
@@ -287,9 +297,9 @@ class Station:
     def entries(self, *types: str) -> list[Body]:
         """Give the ledger's entries, whole, in order, of some types or of all."""
         with closing(sqlite3.connect(f"file:{self.state}/book.sqlite?mode=ro", uri=True)) as book:
-            rows = book.execute("SELECT bytes FROM entry ORDER BY position").fetchall()
-        entries = [json.loads(row[0]) for row in rows]
-        return [entry for entry in entries if not types or entry["type"] in types]
+            wanted = f"WHERE type IN ({', '.join('?' * len(types))})" if types else ""
+            rows = book.execute(f"SELECT bytes FROM entry {wanted} ORDER BY position", types).fetchall()  # noqa: S608
+        return [json.loads(row[0]) for row in rows]
 
     def bodies(self, *types: str) -> list[Body]:
         """Give the bodies of entries."""
@@ -368,4 +378,4 @@ def off_the_network(station: Station) -> Iterator[None]:
         with station.running():
             yield
             proxy.up()
-            until(lambda: all(bay["removable"] for bay in station.status()["bays"]), "the dockings end")
+            until(lambda: all(bay["phase"] in ENDED for bay in station.status()["bays"]), "the dockings end")

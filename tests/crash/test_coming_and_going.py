@@ -10,7 +10,7 @@ from edged.evidence.ids import escape_path
 from edged.stores.s3 import S3Settings
 from hwsim.seaweed import SeaweedFS
 from tests.crash.conftest import MakeStation
-from tests.crash.station import Station, clip_path, off_the_network, read_card, sg, until, wait_for
+from tests.crash.station import SECURING, Station, clip_path, off_the_network, read_card, sg, until, wait_for
 
 RECORDER = "BC00001"
 LARGE_BYTES = 24 << 20
@@ -72,7 +72,7 @@ def test_two_recorders_with_one_serial_are_never_taken_in_at_once(station: Stati
     first, second = day(2), day(3)
     cards = [station.card("one", first), station.card("other", second)]
     with off_the_network(station):
-        station.until_phase(station.dock(cards[0]), "securing")
+        station.until_phase(station.dock(cards[0]), *SECURING)
         refused = station.until_phase(station.dock(cards[1]), "refused")
         assert "in another bay already" in refused["text"]
     assert read_card(station.bays / "other") == second

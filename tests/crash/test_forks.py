@@ -11,7 +11,7 @@ from pathlib import Path
 from edged.stores.s3 import S3Store
 from tests.crash.mortal import Life, Moment
 from tests.crash.published import the_ledger_is_one, versions
-from tests.crash.station import Station, clip_path, read_card, until
+from tests.crash.station import SECURING, Station, clip_path, read_card, until
 
 RECORDER = "BC00001"
 
@@ -83,18 +83,18 @@ def test_a_restored_backup_signs_nothing_erases_nothing_says_so_and_takes_footag
         assert "nothing is signed" in alarm["text"]
         assert "backup" in alarm["hint"]
         until(lambda: len(station.bodies("replica")) == 2 * 6, "footage is taken in and copied")
-        assert station.bay("card-3")["phase"] == "securing"
+        assert station.bay("card-3")["phase"] in SECURING
         # More footage: the restored ledger grows beyond what was published, and is still not the same one.
         more = {b"DCIM/100MEDIA/VID_20260105_080000_%04d.MP4" % n: b"%d" % n for n in range(9)}
         station.dock(station.card("CAM-07", more))
-        station.until_phase(station.bays / "CAM-07", "securing")
+        station.until_phase(station.bays / "CAM-07", *SECURING)
         until(lambda: len(station.bodies("replica")) == 2 * 15, "that is copied too")
         assert station.status()["ledger"]["size"] > int(published(station)[0].split(b"\n")[1])
         assert station.alarm("publish", "does not contain")
     # Nor after another start.
     with signing_nothing(station):
         until(lambda: station.alarm("publish", "does not contain"), "the alarm about the ledger")
-        until(lambda: station.bay("card-3")["phase"] == "securing", "the recorder waits")
+        until(lambda: station.bay("card-3")["phase"] in SECURING, "the recorder waits")
     assert read_card(bay) == files
     assert len(read_card(station.bays / "CAM-07")) == 9
     assert {body["docking"] for body in station.bodies("clearance")} == {station.bodies("docking")[0]["docking"]}
@@ -116,7 +116,7 @@ def test_a_restored_backup_with_every_proof_in_it_erases_nothing_either(station:
     (station.shelf / "as-it-was").rename(bay)
     with signing_nothing(station):
         until(lambda: station.alarm("publish", "does not contain"), "the alarm about the ledger")
-        station.until_phase(bay, "securing")
+        station.until_phase(bay, *SECURING)
     assert read_card(bay) == files
     assert not station.bodies("wipe")
 
@@ -138,7 +138,7 @@ def test_a_store_that_lost_the_ledger_is_signed_into_no_more(station: Station) -
         alarm = until(lambda: station.alarm("publish", "has lost the ledger"), "the alarm about the store")
         assert "Intake goes on" in alarm["hint"]
         until(lambda: len(station.bodies("segment")) == 6, "footage is taken in")
-        station.until_phase(bay, "securing")
+        station.until_phase(bay, *SECURING)
     assert heads(station) == signed
     assert read_card(bay) == files
 

@@ -239,6 +239,28 @@ def test_write_within_a_write_is_part_of_it(book: Book, tmp_path: Path) -> None:
     other.close()
 
 
+def test_snapshot_is_of_one_moment_and_cannot_write(book: Book, tmp_path: Path) -> None:
+    other = reader(tmp_path)
+    with other.database.snapshot():
+        assert other.ledger.size() == 1
+        book.ledger.append(odd("meanwhile"))
+        assert (other.ledger.size(), len(other.ledger.entries_between(0, 10))) == (1, 1)
+    assert other.ledger.size() == 2
+    other.close()
+    with book.database.snapshot(), pytest.raises(StorageError, match="readonly"):
+        book.ledger.append(odd("within"))
+    assert book.ledger.append(odd("after"))[0].seq == 2
+
+
+def test_book_that_is_attached_elsewhere_is_only_read(book: Book) -> None:
+    other = sqlite3.connect(":memory:", uri=True)
+    with book.database.attached(other, "live"):
+        assert other.execute("SELECT count(*) FROM live.entry").fetchone() == (1,)
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            other.execute("DELETE FROM live.settled")
+    other.close()
+
+
 def test_news_is_told_after_the_commit_and_not_before(book: Book, tmp_path: Path) -> None:
     other = reader(tmp_path)
     seen: list[int] = []

@@ -125,7 +125,8 @@ class Play:
 
     def hold(self, a: int, b: int) -> None:
         kinds = ("segment", "case", "recorder", "officer", "docking")
-        subject = bodies.Subject(kind=kinds[a % 5], id=f"id-{b}")  # type: ignore[arg-type]
+        name = f"sg-{b:032x}" if a % 5 == 0 else f"id-{b}"
+        subject = bodies.Subject(kind=kinds[a % 5], id=name)  # type: ignore[arg-type]
         self.book.ledger.append(
             bodies.Hold(hold=f"hold-{b}", subject=subject, action="placed", reason=reason(), reference=None),
             odd("odd", subject=subject),

@@ -27,7 +27,7 @@ from edged.errors import (
 from edged.evidence import bodies
 from edged.evidence.digests import sha256_hex
 from edged.evidence.entry import parse, reference
-from edged.evidence.ids import EntryRef, ExportId, SegmentId, StoreId
+from edged.evidence.ids import DockingId, EntryRef, ExportId, SegmentId, StoreId
 from edged.evidence.verification import Trust
 from tests.unit.bundle_station import Case, Forgery, Station, failing, ordinary_case
 
@@ -168,6 +168,17 @@ def test_texts_that_may_not_be_disclosed_stay_out(tmp_path: Path) -> None:
     bundle = station.bundle(seq, tmp_path / "b")
     assert b"court." not in bundle.files["data/texts.json"]
     assert b"A station begins." in bundle.files["data/texts.json"]
+    assert failing(bundle.verify(station.trust)) == set()
+
+
+def test_texts_that_a_further_key_or_a_later_type_cites_come_along(tmp_path: Path) -> None:
+    station, segment, _ = small(tmp_path)
+    further, later = station.reason("x", "By a further key."), station.reason("y", "By a later type.")
+    station.append(bodies.Sighting(segment=segment, docking=DockingId("d"), path="a.mp4", because=further.model_dump()))
+    station.append(("novelty", {"segment": segment, "steps": [{"why": later.model_dump()}]}))
+    bundle = station.bundle(station.export([segment], "ex-2"), tmp_path / "b")
+    assert b"By a further key." in bundle.files["data/texts.json"]
+    assert b"By a later type." in bundle.files["data/texts.json"]
     assert failing(bundle.verify(station.trust)) == set()
 
 

@@ -22,7 +22,7 @@ from edged.evidence.ids import StationId
 NOTE = "example.org/a/b\n5\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n\n— example.org/a/b AAAAAAE=\n".encode()
 PROOF = b"c2sp.org/tlog-proof@v1\nindex 1\ngSKyXoYZUgZ6jduWYrkDOARinOMGJveXjgMkBTcdPlQ=\n\n" + NOTE
 ENTRY = (
-    b'{"actor":"edged","body":{"docking":"d","path":"a%25","segment":"sg-1"},"clock":"synchronised","epoch":"e",'
+    b'{"actor":"edged","body":{"docking":"d","path":"a%25","segment":"sg-0123456789abcdef0123456789abcdef"},"clock":"synchronised","epoch":"2026-11-0a1b",'
     b'"prev":"' + b"0" * 64 + b'","seq":0,"station":"s","time":"2026-11-21T08:00:00.123Z","type":"sighting","v":1}'
 )
 NOW, LATER = datetime(2026, 11, 21, tzinfo=UTC), datetime(2036, 11, 21, tzinfo=UTC)
@@ -69,7 +69,7 @@ PARSERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
     "bundle": (tiles.parse_bundle, b"\x00\x01a\x00\x00"),
     "chunks": (digests.parse_chunk_list, b"a" * 64 + b"\n"),
     "path": (lambda data: ids.unescape_path(data.decode("utf-8", "surrogateescape")), b"a/%25b"),
-    "origin": (lambda data: ids.split_origin(data.decode("utf-8", "surrogateescape")), b"a.b/c/d"),
+    "origin": (lambda data: ids.split_origin(data.decode("utf-8", "surrogateescape")), b"a.b/c/2026-11-0a1b"),
     "decimal": (lambda data: text.parse_decimal(data.decode("utf-8", "surrogateescape"), "it"), b"1234"),
     "base64": (lambda data: text.parse_base64(data.decode("utf-8", "surrogateescape"), "it"), b"AAAAAA=="),
     "certificates": (load_certificates, to_pem([ROOT])),

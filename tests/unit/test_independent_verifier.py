@@ -18,6 +18,9 @@ from tests.unit.bundle_station import CHUNK, Case, Forgery, Station, ordinary_ca
 
 LOG = "st-07/2026-11-ab12"
 
+SAYS_NOTHING = dict.fromkeys(["chain", "completeness", "derivatives"], "not-established")
+"""What a bundle leaves open in which the entry of one segment cannot be read."""
+
 Alteration = Callable[[Case, Forgery], Forgery]
 
 
@@ -201,6 +204,60 @@ def dropped_inventory(_: Case, bundle: Forgery) -> Forgery:
     return bundle.drop("data/dockings/dock-1/inventory.json").rebag()
 
 
+def three_sizes(case: Case, bundle: Forgery) -> Forgery:
+    for old, size in ((5, 8), (8, 20), (20, max(case.station.heads))):
+        bundle.add(f"data/logs/{LOG}/{old}/checkpoint", case.station.note(old))
+        proof = format_consistency(old, case.station.consistency_proof(old, size), case.station.note(size))
+        bundle.add(f"data/logs/{LOG}/{size}/from-{old}.consistency", proof)
+    return bundle.rebag()
+
+
+def dropped_middle_checkpoint(case: Case, bundle: Forgery) -> Forgery:
+    return three_sizes(case, bundle).drop(f"data/logs/{LOG}/8/checkpoint").rebag()
+
+
+def dropped_middle_size(case: Case, bundle: Forgery) -> Forgery:
+    middle = f"data/logs/{LOG}/8/"
+    return three_sizes(case, bundle).drop(middle + "checkpoint", middle + "from-5.consistency").rebag()
+
+
+def badly_renamed_original(case: Case, bundle: Forgery) -> Forgery:
+    return bundle.move(video(case), video(case, "bad name.MP4")).rebag()
+
+
+def dropped_entry(case: Case, bundle: Forgery) -> Forgery:
+    return bundle.drop(video(case, "entry.json")).rebag()
+
+
+def overlong_entry(case: Case, bundle: Forgery) -> Forgery:
+    return bundle.edit(video(case, "entry.json"), lambda data: data[:-1] + b" " * 70_000 + b"}").rebag()
+
+
+def entry_replaced_and_note_forged(case: Case, bundle: Forgery) -> Forgery:
+    size = max(case.station.heads)
+    forged = case.station.note(size, key=Ed25519PrivateKey.generate())
+    bundle.edit(video(case, "entry.tlog-proof"), lambda data: data.replace(case.station.heads[size], forged))
+    return bundle.add(video(case, "entry.json"), b"{}").rebag()
+
+
+def derivative_of_no_kind(case: Case, bundle: Forgery) -> Forgery:
+    folder = f"data/derivatives/{case.video}/"
+    return bundle.move(folder + "poster.jpg", folder + "thumbnail.jpg").rebag()
+
+
+def segment_folder_of_no_id(case: Case, bundle: Forgery) -> Forgery:
+    for name in ("entry.json", "entry.tlog-proof", "chunks.sha256", "A.MP4"):
+        bundle.move(video(case, name), f"data/segments/{case.video[:-1]}/{name}")
+    return bundle.rebag()
+
+
+def custody_folder_of_no_epoch(_: Case, bundle: Forgery) -> Forgery:
+    path = bundle.find('"type":"hold"')
+    for end in (".json", ".tlog-proof"):
+        bundle.move(path.replace(".json", end), path.replace(".json", end).replace("2026-11", "2026-13"))
+    return bundle.rebag()
+
+
 def stranger(_: Case, bundle: Forgery) -> Forgery:
     return bundle.add("data/note.txt", b"believe me").rebag()
 
@@ -236,6 +293,37 @@ def stranger(_: Case, bundle: Forgery) -> Forgery:
         (altered_derivative, {"derivatives": "failed"}),
         (altered_inventory, {"completeness": "failed"}),
         (dropped_inventory, {"completeness": "not-established"}),
+        (three_sizes, {}),
+        (dropped_middle_checkpoint, {"consistency": "not-established"}),
+        (dropped_middle_size, {"consistency": "not-established"}),
+        (badly_renamed_original, {"bag": "failed", "bytes": "failed"}),
+        (
+            dropped_entry,
+            {
+                **SAYS_NOTHING,
+                "selection": "failed",
+                **dict.fromkeys(["bytes", "entry", "inclusion", "identity"], "not-established"),
+            },
+        ),
+        (
+            overlong_entry,
+            {
+                **SAYS_NOTHING,
+                **dict.fromkeys(["selection", "entry", "inclusion"], "failed"),
+                **dict.fromkeys(["bytes", "identity"], "not-established"),
+            },
+        ),
+        (
+            entry_replaced_and_note_forged,
+            {
+                **SAYS_NOTHING,
+                **dict.fromkeys(["selection", "entry", "inclusion", "signature"], "failed"),
+                **dict.fromkeys(["bytes", "identity"], "not-established"),
+            },
+        ),
+        (derivative_of_no_kind, {"bag": "failed", "derivatives": "failed"}),
+        (segment_folder_of_no_id, {**SAYS_NOTHING, "bag": "failed", "selection": "failed"}),
+        (custody_folder_of_no_epoch, {"bag": "failed", "selection": "failed"}),
         (stranger, {"bag": "failed"}),
     ],
 )
@@ -243,6 +331,20 @@ def test_an_altered_bundle(
     case: Case, bundle: Forgery, tmp_path: Path, alter: Alteration, expected: dict[str, str]
 ) -> None:
     assert judged_alike(alter(case, bundle), case.station.trust, tmp_path / "b") == expected
+
+
+def test_a_reason_of_a_later_version_and_a_stolen_number(tmp_path: Path) -> None:
+    station = Station(folder=tmp_path)
+    station.genesis(second=station.reason("a", "By a further key.").model_dump())
+    station.dock("d", "r", {"a": b"a"})
+    first = station.seal("d", "r", "a", b"a")
+    station.append(("novelty", {"segment": first, "why": [station.reason("b", "By a later type.").model_dump()]}))
+    station.dock("e", "s", {"b": b"b"})
+    second = station.seal("e", "s", "b", b"b", recorder_seq=2, recorder_prev=station.last_of["r"][1])
+    bundle = station.bundle(station.export([first, second]), tmp_path / "out")
+    assert b"By a later type." in bundle.files["data/texts.json"]
+    found = judged_alike(bundle, station.trust, tmp_path / "b")
+    assert found == {"chain": "failed", "completeness": "not-established"}
 
 
 def test_the_command_answers_as_the_page_says(

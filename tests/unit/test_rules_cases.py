@@ -81,7 +81,7 @@ CASE = CaseRecord(
 OTHER = replace(CASE, case=CaseId("c-2"))
 
 CLAIMS = SegmentClaims(
-    segment=SegmentId("sg-1"),
+    segment=SegmentId("sg-" + "1" * 32),
     recorder=RecorderId("r-1"),
     officer=OfficerId("100123"),
     start=NINE + timedelta(minutes=10),

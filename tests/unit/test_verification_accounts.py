@@ -54,6 +54,15 @@ def test_a_file_that_was_sighted_is_accounted_for(station: Station) -> None:
     assert open_questions(report_on(station, *sealed)) == {"time"}
 
 
+def test_a_number_that_continues_another_recorder_shows(station: Station) -> None:
+    dock_and_seal(station, {"a": b"a"})
+    first_of_r = station.last_of["r"][1]
+    station.dock("e", "s", {"b": b"bb"})
+    second_of_s = station.seal("e", "s", "b", b"bb", recorder_seq=2, recorder_prev=first_of_r)
+    (first,) = [SegmentId(name) for kind, name in station.names if kind == "segment" and name != second_of_s]
+    assert failing(report_on(station, first, second_of_s)) == {"chain"}
+
+
 def test_a_file_gone_without_a_wipe_shows(station: Station) -> None:
     sealed = dock_and_seal(station)
     leave(station, 2)

@@ -5,6 +5,7 @@ Unless an attack is about the lists of files, the forger has put them right (`re
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,13 +13,17 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edged.bundles.contents import plan_export
-from edged.evidence import canonical
+from edged.clock import rfc3339
+from edged.errors import MalformedError
+from edged.evidence import bodies, canonical
 from edged.evidence.certificates import certify_epoch, to_pem
 from edged.evidence.digests import sha256_hex
+from edged.evidence.entry import ZERO_REF, parse, reference
 from edged.evidence.ids import ExportId
 from edged.evidence.note import Checkpoint, sign_note, vkey
 from edged.evidence.proofs import format_proof
 from edged.evidence.verification import Report
+from edged.evidence.verification.selection import parse_export_list
 from tests.unit.bundle_station import (
     CHUNK,
     START,
@@ -190,6 +195,17 @@ def test_a_renamed_original_is_found(case: Case, bundle: Forgery, judge: Judge) 
     assert failing(judge(bundle.move(video(case), video(case, "innocent.mp4")).rebag())) == {"bytes"}
 
 
+@pytest.mark.parametrize("name", ["bad name.MP4", ".A.MP4", "视频.MP4", "n" * 101, "A\n.MP4"])
+def test_an_original_renamed_to_what_no_original_is_named_is_found(
+    case: Case, bundle: Forgery, judge: Judge, name: str
+) -> None:
+    bundle.move(video(case), video(case, name))
+    if "\n" in name:  # which no list of files can name
+        assert failing(judge(bundle)) == {"bag", "bytes"}
+    else:
+        assert failing(judge(bundle.rebag())) == {"bag", "bytes"}
+
+
 def test_a_second_original_beside_the_first_is_found(case: Case, bundle: Forgery, judge: Judge) -> None:
     assert failing(judge(bundle.add(video(case, "A2.MP4"), b"another").rebag())) == {"bag"}
 
@@ -236,6 +252,22 @@ def test_a_dropped_segment_entry_is_found(case: Case, bundle: Forgery, judge: Ju
     report = judge(bundle.drop(video(case, "entry.json")).rebag())
     assert "selection" in failing(report)
     assert "bytes" in open_questions(report)
+
+
+def test_a_note_is_judged_without_its_entry_too(case: Case, bundle: Forgery, judge: Judge) -> None:
+    def signature(report: Report) -> str:
+        return next(each for each in report.segments if each.segment == case.video).checks["signature"].verdict
+
+    bundle.add(video(case, "entry.json"), b"{}")
+    assert signature(judge(bundle.rebag())) == "verified"
+    bundle.drop(video(case, "entry.json"))
+    assert signature(judge(bundle.rebag())) == "verified"
+    forged = case.station.note(37, key=Ed25519PrivateKey.generate())
+    proof = bundle.files[video(case, "entry.tlog-proof")]
+    bundle.add(video(case, "entry.tlog-proof"), proof.replace(case.station.heads[37], forged))
+    assert signature(judge(bundle.rebag())) == "failed"
+    bundle.drop(f"data/logs/{LOG}/station.pem")
+    assert signature(judge(bundle.rebag())) == "not-established"
 
 
 def test_a_dropped_export_entry_leaves_the_selection_open(bundle: Forgery, judge: Judge) -> None:
@@ -307,6 +339,100 @@ def test_a_further_key_of_a_body_is_not_refused(tmp_path: Path) -> None:
 def test_an_entry_of_an_unknown_type_is_no_problem(bundle: Forgery, judge: Judge) -> None:
     assert bundle.find('"type":"novelty"')
     assert failing(judge(bundle)) == set()
+
+
+def test_a_reason_in_a_further_key_or_a_later_type_is_cited(tmp_path: Path) -> None:
+    station = Station(folder=tmp_path)
+    station.genesis(second=station.reason("a", "By a further key.").model_dump())
+    station.dock("d", "r", {"a": b"a"})
+    segment = station.seal("d", "r", "a", b"a")
+    station.append(("novelty", {"segment": segment, "why": [station.reason("b", "By a later type.").model_dump()]}))
+    bundle = station.bundle(station.export([segment]), tmp_path / "b")
+    texts = {digest: {"salt": salt, "text": text} for digest, (salt, text) in station.texts.items()}
+    assert len(texts) == 4
+    bundle.add("data/texts.json", canonical.encode(texts))
+    assert failing(bundle.rebag().verify(station.trust)) == set()
+
+
+@pytest.mark.parametrize("name", ["sg-1", "segment", "sg-" + "A" * 32, "sg-" + "0" * 33, "sg-" + "0" * 31])
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("sighting", {"segment": "NAME", "docking": "d", "path": "a"}),
+        ("retire", {"segment": "NAME", "store": "vault", "proofs": []}),
+        ("clearance", {"docking": "d", "items": [{"segment": "NAME", "path": "a"}], "proofs": []}),
+        ("anomaly", {"kind": "x", "docking": None, "subject": {"kind": "segment", "id": "NAME"}, "detail": {}}),
+    ],
+)
+def test_a_segment_id_in_an_entry_that_is_none_is_found(
+    tmp_path: Path, kind: str, body: dict[str, object], name: str
+) -> None:
+    with pytest.raises(MalformedError, match=f"{kind} entry"):
+        parse(_signed_raw(Station(folder=tmp_path), kind, json.loads(json.dumps(body).replace("NAME", name))))
+    parse(_signed_raw(Station(folder=tmp_path), kind, json.loads(json.dumps(body).replace("NAME", "sg-" + "0a" * 16))))
+
+
+def test_a_recorder_may_be_named_like_no_segment() -> None:
+    assert bodies.Subject(kind="recorder", id="sg-1").id == "sg-1"
+
+
+@pytest.mark.parametrize("epoch", ["2026-13-ab12", "2026-00-ab12", "2026-11-AB12", "2026-11-ab1", "e", "2026-11-ab123"])
+def test_an_epoch_that_is_none_is_found(case: Case, bundle: Forgery, judge: Judge, epoch: str) -> None:
+    bundle.drop(video(case, "entry.tlog-proof"))
+    bundle.replace(video(case, "entry.json"), '"epoch":"2026-11-ab12"', f'"epoch":"{epoch}"')
+    assert "entry" in failing(judge(bundle.rebag()))
+
+
+@pytest.mark.parametrize("epoch", ["2026-13-ab12", "2026-11-AB12", "e"])
+@pytest.mark.parametrize("file", ["logs/st-07/{}/station.pem", "logs/st-07/{}/9/checkpoint", "custody/st-07/{}/0.json"])
+def test_a_folder_of_an_epoch_that_is_none_has_no_place(bundle: Forgery, judge: Judge, file: str, epoch: str) -> None:
+    assert failing(judge(bundle.add("data/" + file.format(epoch), b"x").rebag())) == {"bag"}
+
+
+@pytest.mark.parametrize("name", ["sg-1", "SG-" + "0" * 32, "sg-" + "0" * 33])
+def test_a_folder_of_a_segment_id_that_is_none_has_no_place(bundle: Forgery, judge: Judge, name: str) -> None:
+    for file in ("segments/{}/entry.json", "segments/{}/A.MP4", "derivatives/{}/poster.jpg"):
+        assert failing(judge(bundle.copy().add("data/" + file.format(name), b"x").rebag())) == {"bag"}
+
+
+def _signed_raw(station: Station, kind: str, body: dict[str, object]) -> bytes:
+    """Give an entry that this code would not write, as the next one of a station."""
+    data = canonical.encode(
+        {
+            "v": 1,
+            "type": kind,
+            "station": station.name,
+            "epoch": station.epoch,
+            "seq": len(station.entries),
+            "prev": reference(station.entries[-1]) if station.entries else ZERO_REF,
+            "time": rfc3339(START),
+            "clock": "synchronised",
+            "actor": "edged",
+            "body": body,
+        }
+    )
+    station.append_bytes(data, kind, {})
+    return data
+
+
+@pytest.mark.parametrize("padding", [65_535, 2_000_000])
+def test_an_overlong_entry_is_no_entry_but_is_here(tmp_path: Path, padding: int) -> None:
+    station = Station(folder=tmp_path)
+    station.genesis()
+    station.dock("d", "r", {"a": b"a"})
+    segment = station.seal("d", "r", "a", b"a")
+    overlong = _signed_raw(station, "novelty", {"long": "x" * padding})
+    honest = plan_export(station, export=ExportId("ex-1"), segments=[segment], upto_seq=len(station.entries))
+    listed = parse_export_list(honest)
+    wide = replace(listed, entries=(*listed.entries, reference(overlong))).encode()
+    seq = station.export([segment], listed=wide)
+    bundle = _bundle_as_if(station, seq, tmp_path / "b", wide, honest)
+    number, size = len(station.entries) - 3, len(station.entries)
+    bundle.add(f"data/custody/{LOG}/{number}.json", overlong)
+    proof = format_proof(number, station.inclusion_proof(number, size), station.heads[size])
+    report = bundle.add(f"data/custody/{LOG}/{number}.tlog-proof", proof).rebag().verify(station.trust)
+    assert failing(report) == {"custody"}
+    assert "longer than 65535" in report.checks["custody"].detail.en
 
 
 def test_entries_of_two_segments_swapped_are_found(case: Case, bundle: Forgery, judge: Judge) -> None:
@@ -465,6 +591,11 @@ def test_an_altered_derivative_is_found(case: Case, bundle: Forgery, judge: Judg
 def test_a_derivative_shown_for_another_segment_is_found(case: Case, bundle: Forgery, judge: Judge) -> None:
     name = "data/derivatives/{}/poster.jpg"
     assert failing(judge(bundle.move(name.format(case.video), name.format(case.photo)).rebag())) == {"derivatives"}
+
+
+def test_a_derivative_of_no_kind_is_found(case: Case, bundle: Forgery, judge: Judge) -> None:
+    name = f"data/derivatives/{case.video}/"
+    assert failing(judge(bundle.move(name + "poster.jpg", name + "thumbnail.jpg").rebag())) == {"bag", "derivatives"}
 
 
 def test_a_derivative_shown_as_another_kind_is_found(case: Case, bundle: Forgery, judge: Judge) -> None:

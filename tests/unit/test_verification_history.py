@@ -69,6 +69,37 @@ def test_two_sizes_that_nothing_joins_are_not_established(station: Station) -> N
     assert (failing(report), open_questions(report)) == (set(), {"consistency", "time"})
 
 
+def three_sizes(station: Station) -> Forgery:
+    """Give a bundle whose genesis entry is proven at size 5, with checkpoints joined from 3 to 5 to 7."""
+    bundle = bundle_of(station)
+    for old, size in ((3, 5), (5, 7)):
+        station.heads[old] = station.note(old)
+        bundle.add(f"{LOG}/{old}/checkpoint", station.heads[old])
+        joint = format_consistency(old, station.consistency_proof(old, size), station.note(size))
+        bundle.add(f"{LOG}/{size}/from-{old}.consistency", joint)
+    return bundle.add(f"{CUSTODY}/0.tlog-proof", format_proof(0, station.inclusion_proof(0, 5), station.heads[5]))
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        ["3/checkpoint"],
+        ["5/checkpoint"],
+        ["7/checkpoint"],
+        ["5/from-3.consistency"],
+        ["7/from-5.consistency"],
+        ["5/checkpoint", "5/from-3.consistency"],
+        ["7/checkpoint", "7/from-5.consistency"],
+    ],
+)
+def test_a_missing_checkpoint_or_joint_of_several_is_never_a_failure(station: Station, missing: list[str]) -> None:
+    bundle = three_sizes(station)
+    assert open_questions(judge(station, bundle.copy())) == {"time"}
+    report = judge(station, bundle.drop(*[f"{LOG}/{each}" for each in missing]))
+    assert failing(report) == set()
+    assert open_questions(report) == {"consistency", "time"}
+
+
 def test_a_fork_at_a_smaller_size_is_found(station: Station) -> None:
     bundle, small, _ = two_sizes(station)
     bundle.add(f"{LOG}/{small}/checkpoint", station.note(small, root=b"\x01" * 32))
