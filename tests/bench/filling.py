@@ -7,7 +7,7 @@ store holds its checkpoint, so that a daemon finds nothing to do. Only the foota
 
 import hashlib
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 from edged import keys
 from edged.book import Book
@@ -37,8 +37,15 @@ _RECORDERS: Final = 100
 _SIZE_BYTES: Final = 40 * CHUNK_BYTES
 
 
-def fill(station: BenchStation, clock: Clock, store: Store, *, segments: int, tell: Callable[[str], None]) -> float:
-    """Fill the book, sign and publish its head; gives the seconds that appending an entry took on average."""
+class Filled(NamedTuple):
+    """How many entries the book holds, and how long it took to append them."""
+
+    entries: int
+    seconds: float
+
+
+def fill(station: BenchStation, clock: Clock, store: Store, *, segments: int, tell: Callable[[str], None]) -> Filled:
+    """Fill the book, sign and publish its head."""
     book = Book(station.state, station=STATION, clock=clock)
     try:
         begun = clock.monotonic()
@@ -47,7 +54,7 @@ def fill(station: BenchStation, clock: Clock, store: Store, *, segments: int, te
             _dock(book, number, range(first, min(first + PER_DOCKING, segments)))
         seconds = clock.monotonic() - begun
         _publish(book, station, store)
-        return seconds / book.ledger.size()
+        return Filled(entries=book.ledger.size(), seconds=seconds)
     finally:
         book.close()
 

@@ -192,6 +192,6 @@ def _rows(
             note="as the station does it, ffprobe in the sandbox beside the copying; the budget is about the row above",
         )
     )
-    rows.append(Row(what="last byte to sealed", unit="ms", edged=lags_ms, at_most=200))
+    rows.append(Row(what="last byte to sealed", unit="ms", edged=lags_ms))
     rows.append(Row(what="last byte to sealed, each file probed", unit="ms", edged=probing_lags_ms, at_most=200))
     return rows

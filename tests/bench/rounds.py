@@ -8,14 +8,18 @@ nobody's.
 import os
 import resource
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import TypeVar
 
 from edged.clock import SystemClock
 from edged.offload.reread import resident_pages
 
 _CLOCK = SystemClock()
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,18 +53,18 @@ def take_turns(
             each.prepare(number)
             try:
                 make_cold(files)
-                turns[each.name].append(timed(lambda each=each, number=number: each.run(number)))  # type: ignore[misc]
+                turn, own_seconds = timed(partial(each.run, number))
+                turns[each.name].append(turn if own_seconds is None else replace(turn, seconds=own_seconds))
             finally:
                 each.clean(number)
     return turns
 
 
-def timed(work: Callable[[], float | None]) -> Turn:
-    """Measure one run."""
+def timed(work: Callable[[], _T]) -> tuple[Turn, _T]:
+    """Measure one run; gives what came out of it, too."""
     cpu, begun = _cpu_seconds(), _CLOCK.monotonic()
-    own = work()
-    seconds = _CLOCK.monotonic() - begun
-    return Turn(seconds=seconds if own is None else own, cpu_seconds=_cpu_seconds() - cpu)
+    result = work()
+    return Turn(seconds=_CLOCK.monotonic() - begun, cpu_seconds=_cpu_seconds() - cpu), result
 
 
 def make_cold(files: Iterable[Path]) -> None:
@@ -77,11 +81,6 @@ def make_cold(files: Iterable[Path]) -> None:
     if warm and os.geteuid() == 0:
         # Some file systems keep pages in spite of the advice; dropping all clean ones is for root only.
         Path("/proc/sys/vm/drop_caches").write_text("1", "ascii")
-
-
-def seconds_of(turns: Iterable[Turn]) -> list[float]:
-    """Give the wall-clock times."""
-    return [turn.seconds for turn in turns]
 
 
 def rates(turns: Iterable[Turn], size_bytes: int) -> list[float]:

@@ -145,18 +145,20 @@ class Listener:
 
     def __init__(self, broker: Mosquitto, *options: str, name: str = "platform", topic: str = "edged/#") -> None:
         command = [tool("mosquitto_sub"), "-h", broker.host, "-p", str(broker.port), "-V", "mqttv5", "-q", "1"]
-        command += ["-c", "-i", name, "-t", topic, "-F", "%r %t %p", *options]
+        command += ["-c", "-i", name, "-t", topic, "-F", "%r %t %p", "-d", *options]
         self._heard: list[Heard] = []
         self._news = threading.Condition()
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self._subscribed = threading.Event()
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+        assert self._subscribed.wait(_LONG_SECONDS), "what nobody listens to, a broker throws away"
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.terminate()
+        self._process.kill()
         self._process.wait(10)
         self._reader.join(10)
         assert self._process.stdout is not None
@@ -183,6 +185,10 @@ class Listener:
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
+            if not line.startswith((b"0 ", b"1 ")):  # it talks about itself, because of -d
+                if b" received SUBACK" in line:
+                    self._subscribed.set()
+                continue
             retained, topic, payload = line.rstrip(b"\n").split(b" ", 2)
             heard = Heard(topic=topic.decode(), retained=retained == b"1", payload=payload)
             with self._news:

@@ -44,7 +44,7 @@ def test_a_broker_whose_port_is_taken_says_so(tmp_path: Path, monkeypatch: pytes
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         monkeypatch.setattr(module, "_free_port", lambda: port)
-        with pytest.raises(ToolError, match="Mosquitto does not start: .*Address already in use"):
+        with pytest.raises(ToolError, match=r"Mosquitto does not start: .*Address already in use"):
             Mosquitto(tmp_path / "broker").start()
 
 

@@ -17,7 +17,7 @@ from edged.evidence.ids import EpochId
 from edged.supervision import link
 from hwsim.broker import Mosquitto
 from hwsim.proxy import Fault, Proxy
-from tests.unit.book_station import begin, close, odd, open_book
+from tests.unit.book_station import begin, close, open_book
 from tests.unit.supervision_station import (
     EVENTS,
     STATE,
@@ -210,8 +210,7 @@ def test_a_silent_broker_is_given_up_and_a_stop_is_heard_at_once(
         monkeypatch.setattr(link, "_ANSWER_SECONDS", 0.5)
         begun = clock.monotonic()
         with pytest.raises(UnavailableError, match=r"does not answer|confirmed nothing"):
-            while True:
-                station.supervisor.step(stop)
+            _step_for_ever(station, stop)
         assert 0.4 < clock.monotonic() - begun < 3
         monkeypatch.setattr(link, "_OPEN_SECONDS", 60)
         monkeypatch.setattr(link, "_ANSWER_SECONDS", 60)
@@ -219,8 +218,12 @@ def test_a_silent_broker_is_given_up_and_a_stop_is_heard_at_once(
         begun = clock.monotonic()
         threading.Timer(0.5, lambda: (stop.set(), station.pulse.beat())).start()  # as the daemon stops
         with pytest.raises(StoppedError):
-            while True:
-                station.supervisor.step(stop)
+            _step_for_ever(station, stop)
         assert clock.monotonic() - begun < 1.5
         station.supervisor.close()
         assert clock.monotonic() - begun < 5
+
+
+def _step_for_ever(station: Station, stop: threading.Event) -> None:
+    while True:
+        station.supervisor.step(stop)
