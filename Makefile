@@ -19,7 +19,7 @@ NEEDS := ffmpeg:ffmpeg bwrap:bubblewrap /usr/share/fonts/truetype/dejavu/DejaVuS
 .PHONY: help setup demo test lint bench clean
 
 help:
-	@sed -n 's/^# \?//;1,/^$$/p' Makefile | sed '/^$$/q'
+	@awk '/^#/ { sub(/^# ?/, ""); print; next } { exit }' Makefile
 
 setup: $(VENV)/.ready
 	@missing=; \

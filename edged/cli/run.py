@@ -39,10 +39,13 @@ def run(
     """Run the station until it is told to stop (SIGTERM or Ctrl-C)."""
     os.umask(0o027)
     _log_to_stderr(verbose=verbose)
-    # A pipe and no `Event`: its lock could be held by the very wait that the handler interrupts.
+    # A pipe that the interpreter itself writes to: a handler in Python waits for the main thread, which may be on the
+    # point of blocking; and an `Event` could be locked by the very wait that the handler interrupts.
     told, tell = os.pipe()
+    os.set_blocking(tell, False)
+    signal.set_wakeup_fd(tell)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: os.write(tell, b"."))
+        signal.signal(number, lambda *_: None)
     station = read_station(config)
     lock = StateLock(station.paths.state)
     try:

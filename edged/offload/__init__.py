@@ -1,1 +1,1 @@
-"""The copying pass and the re-read past the page cache."""
+"""The copying pass over the files of a recorder."""

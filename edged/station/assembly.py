@@ -76,7 +76,9 @@ def build(config_folder: Path, clock: Clock, *, disk: Disk | None = None) -> Par
     config = read_station(config_folder)
     rules = read_catalogue(config_folder)
     profiles = load_profiles(config_folder / "recorders")
+    load_register(config_folder / "register.toml", profiles)
     key = keys.load(config.paths.state / KEYS)
+    store = None if config.store is None else open_store(config.store)
     book = Book(config.paths.state, station=StationId(config.station.id), clock=clock)
     disk = disk or Disk()
     pulse = Pulse()
@@ -92,7 +94,7 @@ def build(config_folder: Path, clock: Clock, *, disk: Disk | None = None) -> Par
         book=book,
         vault=vault,
         key=key,
-        store=None if config.store is None else open_store(config.store),
+        store=store,
         media=Media(Sandbox(clock)),
         profiles=profiles,
         catalogue=rules,

@@ -264,7 +264,8 @@ class DirectoryStore:
             return None
         name, done = noted
         temporary = root / INCOMING / name
-        if _INCOMING_NAME.fullmatch(name) is None or not temporary.is_file():
+        # A crash in the middle of naming leaves a second name of a version here, and that is not written again.
+        if _INCOMING_NAME.fullmatch(name) is None or not temporary.is_file() or temporary.stat().st_nlink > 1:
             parts.forget(due.key)
             return None
         good, fd = 0, open_file(temporary)
@@ -309,11 +310,11 @@ class DirectoryStore:
         number = names.last()
         path = names.version(number) if number else names.plain
         try:
-            held = path.lstat()
+            fd = open_file(path)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        if not stat.S_ISREG(held.st_mode):
-            raise StoreError(f"{due.key} is no file in store {self.id}.", hint="Look at it by hand.")
+        held = os.fstat(fd)
+        os.close(fd)
         if held.st_size != due.size_bytes:
             return None
         found = _read_back(path, due.stop)

@@ -4,14 +4,16 @@ Guarantees: no file under a final name is ever replaced by another (`ShareDisk.r
 stations store to one key in the same moment. Only the plain name of a key moves on, to the newest version of it.
 """
 
+import errno
 import os
 import stat
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from edged.clock import from_ms
+from edged.errors import StoreError
 from edged.stores.share import MORE
 from edged.vault.disk import Disk
 from edged.vault.durable import Draft
@@ -108,14 +110,15 @@ class Names:
         return low
 
     def open(self, number: int) -> int:
-        """Open a version for reading; raises FileNotFoundError."""
+        """Open a version for reading; raises FileNotFoundError, StoreError where something else is there."""
         if number == 1:
             # In this order: if there are no numbers even after it was opened, the plain name is version 1.
-            with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError), ExitStack() as opened:
                 fd = open_file(self.plain)
+                opened.callback(os.close, fd)
                 if self.last() == 0:
+                    opened.pop_all()
                     return fd
-                os.close(fd)
         return open_file(self.version(number))
 
     def add(self, draft: Draft, disk: ShareDisk, *, temporary: Path) -> int:
@@ -140,11 +143,17 @@ class Names:
 
 
 def open_file(path: Path) -> int:
-    """Open a regular file and nothing else for reading; raises FileNotFoundError for anything that is none."""
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    """Open a file for reading; raises FileNotFoundError, StoreError for a link, a folder or anything else there."""
+    no_file = StoreError(f"{path.name} in the folder of the store is no file.", hint="Look at it by hand.")
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise no_file from error
+        raise
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
-        raise FileNotFoundError(f"{path} is no file")
+        raise no_file
     return fd
 
 

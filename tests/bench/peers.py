@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from edged.errors import ToolError
-from edged.offload.reread import file_system
+from edged.vault.reread import file_system
 from tests.bench.setting import MIB, Setting
 
 _REFLINKS: Final = frozenset({"btrfs", "xfs", "bcachefs"})

@@ -11,7 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from edged.offload.reread import file_system
+from edged.vault.reread import file_system
 from tests.bench.rounds import middle
 from tests.bench.setting import Scale
 

@@ -15,7 +15,7 @@ from statistics import median
 from typing import TypeVar
 
 from edged.clock import SystemClock
-from edged.offload.reread import resident_pages
+from edged.vault.reread import resident_pages
 
 _CLOCK = SystemClock()
 

@@ -301,6 +301,12 @@ class Station:
             rows = book.execute(f"SELECT bytes FROM entry {wanted} ORDER BY position", types).fetchall()  # noqa: S608
         return [json.loads(row[0]) for row in rows]
 
+    def size(self) -> int:
+        """Give the number of the ledger's entries."""
+        with closing(sqlite3.connect(f"file:{self.state}/book.sqlite?mode=ro", uri=True)) as book:
+            (size,) = book.execute("SELECT count(*) FROM entry").fetchone()
+        return int(size)
+
     def bodies(self, *types: str) -> list[Body]:
         """Give the bodies of entries."""
         return [entry["body"] for entry in self.entries(*types)]

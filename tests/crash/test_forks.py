@@ -27,7 +27,7 @@ def take_in(station: Station, number: int) -> None:
     station.until_phase(bay, "done")
     station.pull(bay).rename(station.shelf / f"empty-{number}")
     until(lambda: not station.status()["bays"], "the bay is free")
-    until(lambda: station.status()["ledger"]["published"] == len(station.entries()), "all is published")
+    until(lambda: station.status()["ledger"]["published"] == station.size(), "all is published")
 
 
 def back_up(station: Station) -> Path:
@@ -165,5 +165,5 @@ def test_the_same_book_again_goes_on_signing(station: Station) -> None:
     restore(station, back_up(station))
     with station.running():
         take_in(station, 2)
-    assert the_ledger_is_one(station) == len(station.entries())
+    assert the_ledger_is_one(station) == station.size()
     station.is_whole()

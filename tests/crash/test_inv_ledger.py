@@ -41,7 +41,7 @@ def test_inv_4_killed_around_every_signature_the_ledger_never_forks(station: Sta
     assert Life(config=station.config, trace=station.folder / "trace").live()
     assert not list(bay.iterdir())
     with station.running():
-        size = len(station.entries())
+        size = station.size()
         until(lambda: station.status()["ledger"]["published"] == size, "all is published")
     assert the_ledger_is_one(station) == size
     assert station.result().ended == (("cleared", 0),)
@@ -157,7 +157,7 @@ def test_inv_9_the_control_socket_does_what_it_knows_and_nothing_else(station: S
     path = station.state / "control.sock"
     with station.running():
         assert stat.S_IMODE(path.stat().st_mode) & 0o007 == 0
-        before = len(station.entries())
+        before = station.size()
         for line, code in (
             (b'{"do": "wipe", "bay": "bay-1"}\n', 64),
             (b'{"do": "__class__"}\n', 64),
@@ -175,7 +175,7 @@ def test_inv_9_the_control_socket_does_what_it_knows_and_nothing_else(station: S
             assert answer["error"]["exit_code"] == code, (line[:50], answer)
             assert answer["error"]["message"]
         assert ask(path, b'{"do": "status"}\n')["ok"]["station"] == "st-01"
-        assert len(station.entries()) == before
+        assert station.size() == before
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
@@ -189,13 +189,13 @@ def test_inv_9_other_users_do_not_reach_the_socket_and_may_only_look_where_they_
         path.parent.chmod(0o777)
         path.chmod(0o777)
         assert ask_as_nobody(path, b'{"do": "status"}\n')["ok"]["station"] == "st-01"
-        before = len(station.entries())
+        before = station.size()
         segment = station.bodies("segment")[0]["segment"]
         call = json.dumps({"do": "export", "segments": [segment], "purpose": "curious"}).encode() + b"\n"
         refused = ask_as_nobody(path, call)["error"]
         assert refused["exit_code"] == 77
         assert "investigator" in refused["message"]
-        assert len(station.entries()) == before
+        assert station.size() == before
         allowed = ask(path, call)["ok"]
         (entry,) = station.entries("export")
         assert entry["actor"] == "user:root"

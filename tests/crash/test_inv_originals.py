@@ -13,12 +13,12 @@ import pytest
 from edged.book.facts import DockingRow
 from edged.errors import UnavailableError
 from edged.evidence.ids import escape_path
-from edged.offload.reread import ON_DISK, file_system
 from edged.rules.clearance import Kept
 from edged.station.clearing import decide
 from edged.station.parts import Parts
 from edged.stores.port import PartsLog, Stored, Upload
 from edged.stores.s3 import S3Settings
+from edged.vault.reread import ON_DISK, file_system
 from hwsim.quick import QuickCamera
 from hwsim.video import Format
 from tests.crash.conftest import MakeStation

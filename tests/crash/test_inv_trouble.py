@@ -346,7 +346,7 @@ def test_inv_10_a_power_cut_of_the_whole_site_loses_nothing_and_needs_nobody(
             object_store.start()
     with station.running():
         all_ended_well(station, bay, files)
-        size = len(station.entries())
+        size = station.size()
         until(lambda: station.status()["ledger"]["published"] == size, "all is published")
     assert the_ledger_is_one(station) == size
     assert len(station.bodies("docking")) == 1

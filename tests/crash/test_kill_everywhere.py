@@ -18,6 +18,7 @@ from edged.evidence.ids import escape_path
 from edged.stores.s3 import S3Settings
 from tests.crash.conftest import MakeStation
 from tests.crash.mortal import How, Life, Moment, check
+from tests.crash.published import the_ledger_is_one
 from tests.crash.station import Station, clip_path, sg
 
 EVERY = int(os.environ.get("EDGED_KILL_EVERY", "16"))
@@ -88,3 +89,4 @@ def ended_well(station: Station, files: dict[bytes, bytes], fatal: str) -> None:
     copies = [(body["segment"], body["store"]) for body in station.bodies("replica")]
     assert len(copies) == len(set(copies)) == 2 * len(result.sealed), fatal
     assert not list(Path(station.bays / "bay-1").iterdir()), fatal
+    assert the_ledger_is_one(station), fatal

@@ -61,7 +61,7 @@ def test_nothing_listens_beyond_the_control_socket(station: Station) -> None:
         def ended() -> bool:
             for each in family(pid):
                 seen.update(reachable(each))
-            return station.bay(bay.name)["phase"] == "done"
+            return bool(station.bay(bay.name)["phase"] == "done")
 
         until(ended, "the docking ends")
         assert seen == allowed

@@ -11,7 +11,7 @@ import pytest
 
 from edged.errors import StoppedError, StorageError
 from edged.evidence.digests import CHUNK_BYTES
-from edged.offload.reread import ON_DISK, NoProofError, _open_dropped, file_system, reread, resident_pages
+from edged.vault.reread import ON_DISK, NoProofError, _open_dropped, file_system, reread, resident_pages
 from tests.unit.book_station import digests
 from tests.unit.mounting import in_namespace, needs_loop, needs_mount
 
@@ -89,7 +89,7 @@ def test_block_that_rotted_under_the_page_cache_is_noticed(tmp_path: Path) -> No
         import os, sys
         from pathlib import Path
         from threading import Event
-        from edged.offload.reread import reread
+        from edged.vault.reread import reread
         from tests.unit.book_station import digests
 
         folder, data = Path(sys.argv[1]), bytes(range(256)) * 400
@@ -134,7 +134,7 @@ def test_layers_over_memory_prove_nothing(tmp_path: Path) -> None:
         import sys
         from pathlib import Path
         from threading import Event
-        from edged.offload.reread import NoProofError, file_system, reread
+        from edged.vault.reread import NoProofError, file_system, reread
 
         path = Path(sys.argv[1])
         path.write_bytes(bytes(100_000))
@@ -157,7 +157,7 @@ def test_mount_point_of_any_name_is_told_apart_from_what_lies_around_it(tmp_path
         """
         import os, subprocess, sys
         from pathlib import Path
-        from edged.offload.reread import file_system
+        from edged.vault.reread import file_system
 
         folder = Path(sys.argv[1]) / sys.argv[2]
         folder.mkdir()
@@ -184,7 +184,7 @@ def test_disk_that_is_hidden_under_another_is_not_taken_for_it(tmp_path: Path) -
         """
         import sys
         from pathlib import Path
-        from edged.offload.reread import file_system
+        from edged.vault.reread import file_system
         folder = Path(sys.argv[1])
         (folder / "inner").mkdir()
         print(file_system(folder / "inner"), file_system(folder))

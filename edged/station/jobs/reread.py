@@ -7,11 +7,11 @@ from edged.book.facts import SegmentRow
 from edged.errors import StorageError
 from edged.evidence.bodies import Anomaly, Replica, Subject
 from edged.evidence.ids import StoreId
-from edged.offload.reread import reread
 from edged.station.due import Due
 from edged.station.later import Later
 from edged.station.parts import Parts
 from edged.station.worker import IDLE_SECONDS
+from edged.vault.reread import reread
 
 _BATCH = 16
 
