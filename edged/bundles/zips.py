@@ -58,15 +58,11 @@ class ZipFiles:
             self._descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
             raise UnreadableError(f"{path} cannot be read: {error.strerror}") from error
-        try:
-            self._length = os.fstat(self._descriptor).st_size
-            self._at = self._read_directory(self._length)
-        except BaseException:
-            os.close(self._descriptor)
-            raise
+        self._length = os.fstat(self._descriptor).st_size
+        self._at = self._read_directory(self._length)
 
     def __del__(self) -> None:
-        if hasattr(self, "_at"):
+        if hasattr(self, "_descriptor"):
             os.close(self._descriptor)
 
     def listing(self) -> Sequence[BundleFile]:

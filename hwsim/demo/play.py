@@ -119,6 +119,6 @@ def _say_where(stage: Stage, console: Console) -> None:
         "recorders/": "the wiped cards",
         "summary.json": "the numbers",
     }
-    console.print(f"\nIn {stage.folder}:", highlight=False)
+    console.print(f"\nIn {stage.folder}:", highlight=False, soft_wrap=True)
     for name, what in lines.items():
-        console.print(f"  {name:<15} {what}", highlight=False)
+        console.print(f"  {name:<15} {what}", highlight=False, soft_wrap=True)

@@ -47,7 +47,6 @@ def refuses(station: Station, code: int, *parts: str) -> None:
     for part in parts:
         assert part in sentence, sentence
     assert tree(station.folder) == before
-    assert not (station.state / "control.sock").exists()
 
 
 # -------------------------------------------------------------------------------------- wrong configuration
