@@ -52,7 +52,7 @@ demo: setup
 	@$(BIN)/hwsim demo "$(DIR)"
 
 test: lint
-	$(BIN)/pytest -n $(JOBS)
+	$(BIN)/pytest -n $(JOBS) --dist worksteal
 
 lint: setup
 	$(BIN)/ruff check .
