@@ -40,10 +40,12 @@ def run(
         parts = build(config.absolute(), SystemClock())
         daemon = Daemon(parts)
         server = serve(parts)
-        daemon.start()
-        server.start()
-        os.read(told, 1)
-        server.stop()
+        try:
+            daemon.start()
+            server.start()
+            os.read(told, 1)
+        finally:
+            server.stop()
         daemon.stop()
     finally:
         lock.release()

@@ -1,6 +1,6 @@
 """The one pass over a file on a recorder: copy it, compute both digests, make it durable.
 
-Order: read a chunk, then write it and digest it while the next is being read; at the end compare the lengths,
+Order: read a buffer, then write it and digest it while the next is being read; at the end compare the lengths,
 fsync. What is durable at the end is what was digested: both come from the same buffer, and the vault's copy is
 read again from the disk before anything relies on it (`reread`).
 """
@@ -11,9 +11,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
 
 from edged.errors import RecorderError, StoppedError
-from edged.evidence.digests import CHUNK_BYTES, Digester, Digests
+from edged.evidence.digests import Digester, Digests
 from edged.vault.durable import Draft
 
+_BUFFER_BYTES = 1 << 20
+"""What is read, written and digested at a time: it stays in the processor's cache for all four passes over it."""
 _BUFFERS = 2
 """One is read into while the other is still being written."""
 
@@ -21,11 +23,11 @@ _BUFFERS = 2
 def copy(source: int, draft: Draft, *, on_bytes: Callable[[int], None], stop: Event) -> Digests:
     """Copy an open file of a recorder into a draft and settle it there.
 
-    `on_bytes` is told the size of every chunk read. Raises RecorderError when the recorder stops giving bytes,
+    `on_bytes` is told the size of every buffer read. Raises RecorderError when the recorder stops giving bytes,
     StorageError or FullError when the vault stops taking them, StoppedError on shutdown; the draft is then to
     be discarded, and the file is still on the recorder.
     """
-    buffers = [bytearray(CHUNK_BYTES) for _ in range(_BUFFERS)]
+    buffers = [bytearray(_BUFFER_BYTES) for _ in range(_BUFFERS)]
     pending: Future[None] | None = None
     with ThreadPoolExecutor(max_workers=2, thread_name_prefix="copy") as writer:
         digester = Digester(helper=writer)
@@ -52,7 +54,7 @@ def copy(source: int, draft: Draft, *, on_bytes: Callable[[int], None], stop: Ev
 def digest(source: int, *, on_bytes: Callable[[int], None], stop: Event) -> Digests:
     """Digest an open file of a recorder without keeping it: what a sighting rests on."""
     digester = Digester()
-    buffer = memoryview(bytearray(CHUNK_BYTES))
+    buffer = memoryview(bytearray(_BUFFER_BYTES))
     while view := _fill(source, buffer):
         if stop.is_set():
             raise StoppedError("The reading of a file was stopped.")
