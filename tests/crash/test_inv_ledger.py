@@ -35,7 +35,8 @@ def test_inv_4_killed_around_every_signature_the_ledger_never_forks(station: Sta
     ]
     for moment in moments:
         survived = Life(config=station.config, trace=station.folder / "trace", dies=moment).live()
-        assert check(station.config) == [], moment
+        # The vault may hold a file whose entry the kill prevented; the recorder holds it too.
+        assert check(station.config, only=frozenset({"book", "ledger", "projections"})) == [], moment
         if not station.bodies("undocking"):
             assert not survived, moment
     assert Life(config=station.config, trace=station.folder / "trace").live()
@@ -44,6 +45,7 @@ def test_inv_4_killed_around_every_signature_the_ledger_never_forks(station: Sta
         size = station.size()
         until(lambda: station.status()["ledger"]["published"] == size, "all is published")
     assert the_ledger_is_one(station) == size
+    assert check(station.config) == []
     assert station.result().ended == (("cleared", 0),)
 
 
