@@ -7,14 +7,18 @@ and `bays`; `read_toml` is the one way any of these files is read.
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from edged.errors import ConfigError
 
 STATION_FILE = "station.toml"
+SOCKET = "control.sock"
+INSTALLED_STATE = Path("/var/lib/edged")
+INSTALLED_CONTROL = Path("/run/edged/control")
+"""The folders that systemd gives an installed station's daemon."""
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -39,6 +43,11 @@ def _zone(name: str) -> str:
 
 Folder = Annotated[Path, BeforeValidator(lambda v: Path(v) if isinstance(v, str) else v), AfterValidator(_absolute)]
 Zone = Annotated[str, AfterValidator(_zone)]
+Group = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,31}$")]
+PartyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$")]
+"""What an authority or witness is called here; an authority's tokens are called so in bundles, so it has no dot."""
+Port = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9:._-]{0,127}$")]
+"""A physical port as udev's `ID_PATH` names it; it is written into udev rules as it stands."""
 
 
 class Part(BaseModel):
@@ -69,11 +78,26 @@ class PathsPart(Part):
 class BaysPart(Part):
     """Where recorders appear and how they are emptied."""
 
-    source: Literal["directory"]
-    folder: Folder
+    source: Literal["directory", "udev"]
+    folder: Folder | None = None
+    """With the source `directory`: each sub-folder is a docked recorder."""
+    ports: dict[Port, Id] = {}
+    """With the source `udev`: physical port, as `ID_PATH` begins, to the bay's name."""
+    mounter: Folder = Path("/run/edged/mountd.sock")
+    """With the source `udev`: the socket of `edged mountd`."""
     at_once: Annotated[int, Field(ge=1, le=32)] = 4
     settle_seconds: Seconds = 1.0
     wipe: Literal["after-clearance", "never"]
+
+    @model_validator(mode="after")
+    def _has_bays(self) -> Self:
+        if self.source == "directory" and self.folder is None:
+            raise ValueError('source "directory" only with folder')
+        if self.source == "udev" and not self.ports:
+            raise ValueError('source "udev" only with at least one port in [bays.ports]')
+        if len(set(self.ports.values())) < len(self.ports):
+            raise ValueError("each bay at one port only")
+        return self
 
 
 class CasesPart(Part):
@@ -82,19 +106,31 @@ class CasesPart(Part):
     folder: Folder
 
 
-class StorePart(Part):
-    """Central storage."""
+class _StoreBase(Part):
+    """What every kind of central storage has."""
+
+    id: Id
+    lock_horizon_days: Annotated[int, Field(ge=1, le=36_500)] = 365
+    uploads_at_once: Annotated[int, Field(ge=1, le=16)] = 2
+
+
+class StorePart(_StoreBase):
+    """Central storage that speaks S3."""
 
     kind: Literal["s3"]
-    id: Id
     endpoint: Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
     region: str = "us-east-1"
     bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
     credentials: Folder
     """A TOML file with `access_key` and `secret_key`, readable by the daemon alone."""
     ca_bundle: Folder | None = None
-    lock_horizon_days: Annotated[int, Field(ge=1, le=36_500)] = 365
-    uploads_at_once: Annotated[int, Field(ge=1, le=16)] = 2
+
+
+class DirectoryStorePart(_StoreBase):
+    """Central storage in a folder: a NAS that is mounted, or a dedicated storage device."""
+
+    kind: Literal["directory"]
+    folder: Folder
 
 
 class MediaPart(Part):
@@ -108,6 +144,96 @@ class LedgerPart(Part):
 
     publish_seconds: Seconds = 2.0
     """How long new entries wait for others before a checkpoint is signed over them and published."""
+    rotate_days: Annotated[int, Field(ge=1, le=3650)] | None = None
+    """After how many days the next key signs, if one waits that is certified; None: only before a certificate ends."""
+    sm3: bool = False
+    """Whether SM3 (GB/T 32905) of each original stands in its entry beside SHA-256."""
+
+
+class AuthorityPart(Part):
+    """A time-stamping authority (RFC 3161)."""
+
+    id: PartyName
+    url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
+    root: Folder
+    """PEM file of the certificates that its tokens must lead to."""
+    ca_file: Folder | None = None
+    """PEM file of the authorities that may vouch for its web server, if they are no public ones."""
+
+
+class WitnessPart(Part):
+    """A witness (C2SP `tlog-witness`)."""
+
+    name: PartyName
+    url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")]
+    """Its submission prefix."""
+    vkey: str
+    ca_file: Folder | None = None
+
+
+class AnchorsPart(Part):
+    """Who outside the station bounds the ledger in time."""
+
+    every_minutes: Annotated[int, Field(ge=1, le=1_440)] = 60
+    """How long a new entry waits for an anchor at most; the end of a docking does not wait."""
+    renew_days: Annotated[int, Field(ge=1, le=3_650)] = 180
+    """How long before an authority's certificate expires its tokens are renewed."""
+    policy: Folder | None = None
+    """C2SP `tlog-policy` file: which cosignatures are a quorum."""
+    authority: tuple[AuthorityPart, ...] = ()
+    witness: tuple[WitnessPart, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_are_different(self) -> Self:
+        names = [each.id for each in self.authority] + [each.name for each in self.witness]
+        if len(set(names)) < len(names):
+            raise ValueError("authorities and witnesses with names of their own")
+        return self
+
+
+class SupervisionPart(Part):
+    """The MQTT broker that is told live what the station does."""
+
+    id: Id = "broker"
+    """What the station remembers it by. Another id is told the whole ledger from its start."""
+    host: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?$")]
+    port: Annotated[int, Field(ge=1, le=65_535)] = 8883
+    tls: bool = True
+    ca_file: Folder | None = None
+    """PEM file of the authorities that may vouch for the broker, if they are no public ones."""
+    certificate: Folder | None = None
+    key: Folder | None = None
+    """PEM files by which the station proves who it is."""
+    credentials: Folder | None = None
+    """A TOML file with `user` and `password`, readable by the daemon alone."""
+
+    @model_validator(mode="after")
+    def _certificates_are_used(self) -> Self:
+        if not self.tls and any((self.ca_file, self.certificate, self.key)):
+            raise ValueError("ca_file, certificate and key only with tls = true")
+        if self.key is not None and self.certificate is None:
+            raise ValueError("key only with certificate")
+        return self
+
+
+class ExportPart(Part):
+    """What is not handed out."""
+
+    refused: tuple[Literal["none", "privacy", "trade-secret", "work-secret", "state-secret", "unclassified"], ...] = (
+        "work-secret",
+        "state-secret",
+    )
+    """Secrecy classes of the catalogue; `unclassified` is footage of which the catalogue says none yet."""
+
+
+class ControlPart(Part):
+    """Who may ask the daemon for what."""
+
+    socket: Folder | None = None
+    """None: as `StationConfig.control_socket` says."""
+    investigators: Group = "edged-investigators"
+    administrators: Group = "edged-administrators"
+    """Groups of this machine. One that does not exist has no members."""
 
 
 class StationConfig(Part):
@@ -117,9 +243,19 @@ class StationConfig(Part):
     paths: PathsPart
     bays: BaysPart
     cases: CasesPart
-    store: StorePart | None = None
+    store: Annotated[StorePart | DirectoryStorePart, Field(discriminator="kind")] | None = None
     media: MediaPart = MediaPart()
     ledger: LedgerPart = LedgerPart()
+    anchors: AnchorsPart = AnchorsPart()
+    supervision: SupervisionPart | None = None
+    export: ExportPart = ExportPart()
+    control: ControlPart = ControlPart()
+
+    @property
+    def control_socket(self) -> Path:
+        """Where the daemon is asked: in the runtime folder of an installed station, else in the state folder."""
+        installed = self.paths.state == INSTALLED_STATE
+        return self.control.socket or (INSTALLED_CONTROL if installed else self.paths.state) / SOCKET
 
 
 class Credentials(Part):
@@ -127,6 +263,13 @@ class Credentials(Part):
 
     access_key: str
     secret_key: str
+
+
+class BrokerCredentials(Part):
+    """The file that `supervision.credentials` names."""
+
+    user: str
+    password: str
 
 
 def read_station(folder: Path) -> StationConfig:
@@ -170,11 +313,17 @@ def explain(error: ValidationError) -> str:
     """Say each wrong key of a model in words: where it is, what is allowed, what was found."""
     sentences = []
     for detail in error.errors(include_url=False):
-        key = ".".join(str(part) for part in detail["loc"]) or "the file"
+        # Where the kind of a table decides what is in it, pydantic names the kind as if it were a key.
+        key = ".".join(str(part) for part in detail["loc"] if part not in {"s3", "directory"}) or "the file"
         if detail["type"] == "extra_forbidden":
             sentences.append(f"{key} is not a key that is known here")
         elif detail["type"] == "missing":
             sentences.append(f"{key} is missing")
+        elif detail["type"] == "union_tag_not_found":
+            sentences.append(f"{key}.kind is missing")
+        elif detail["type"] == "union_tag_invalid":
+            given = detail["ctx"]
+            sentences.append(f"{key}.kind is {given['tag']!r}; allowed: {given['expected_tags']}")
         else:
             reason = detail["msg"].removeprefix("Value error, ")
             allowed = f"allowed: {reason[:1].lower()}{reason[1:]}"

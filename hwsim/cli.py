@@ -17,6 +17,7 @@ from edged.errors import EdgedError, StoppedError, UnavailableError, UsageError
 from hwsim import bays
 from hwsim.cards import files_on, write_card
 from hwsim.demo.play import play
+from hwsim.kernel import acts as kernel
 from hwsim.layouts import LAYOUTS
 from hwsim.layouts.layout import Worn
 from hwsim.script import Feature, Order, plan
@@ -29,6 +30,11 @@ _WrongUsage = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
 
 _DEFAULTS = {"gat947": ("EG01234", "138001"), "dcim": ("CAM-07", "138002"), "sidecar": ("SC20451", "138003")}
 _FAULTS = f"Comma-separated, or 'all': {', '.join(Feature)}."
+
+KernelOption = Annotated[
+    bool,
+    typer.Option("--kernel", help="At a physical port of this machine, pci-0000:00:14.0-usb-0:2.1 (needs root)."),
+]
 
 app = typer.Typer(
     help="Simulated recorders to run the unmodified station against.",
@@ -70,45 +76,76 @@ def record(  # noqa: PLR0913, PLR0917 - one parameter an option
 
 @app.command()
 def dock(
-    card: Annotated[Path, typer.Argument(help="Card folder; it is moved.")],
-    bay: Annotated[Path, typer.Argument(help="INTAKE/NAME: a free name in the station's intake folder.")],
+    card: Annotated[Path, typer.Argument(help="Card folder; it is moved. With --kernel also an image of a card.")],
+    bay: Annotated[str, typer.Argument(help="INTAKE/NAME: a free name in the station's intake folder; or the port.")],
+    in_kernel: KernelOption = False,  # noqa: FBT002 - an option
+    usb: Annotated[str, typer.Option(help="With --kernel: USB id, VENDOR:PRODUCT.")] = "04c5:2028",
+    serial: Annotated[str, typer.Option(help="With --kernel: serial number of the device; default: card name.")] = "",
 ) -> None:
     """Put a card into a bay."""
-    bays.dock(card, bay)
+    if not in_kernel:
+        bays.dock(card, Path(bay))
+        return
+    docked = kernel.dock(card, bay, usb=usb, serial=serial)
+    typer.echo(f"{docked.device}\t{docked.image}")
 
 
 @app.command()
 def yank(
-    bay: Annotated[Path, typer.Argument(help="INTAKE/NAME of the docked card.")],
-    to: Annotated[Path, typer.Argument(help="Where the card folder is to lie afterwards.")],
+    bay: Annotated[str, typer.Argument(help="INTAKE/NAME of the docked card; or the port.")],
+    to: Annotated[
+        Path | None, typer.Argument(help="Where the card folder is to lie afterwards; not with --kernel.")
+    ] = None,
     reading: Annotated[
         str, typer.Option(help="Wait until the station reads a file whose name is like this (* and ?).")
     ] = "",
     patience: Annotated[float, typer.Option(min=0, help="For how many seconds.")] = 60.0,
+    in_kernel: KernelOption = False,  # noqa: FBT002 - an option
 ) -> None:
     """Take a card out, whole, busy or not."""
+    if in_kernel:
+        kernel.yank(bay)
+        return
+    if to is None:
+        raise UsageError("it is not said where the card is to lie afterwards", hint="See `hwsim yank --help`.")
     if reading:
-        with ReadWatch(bay) as watch:
+        with ReadWatch(Path(bay)) as watch:
             wanted = watch.wait(lambda name: fnmatch.fnmatchcase(name, reading), SystemClock(), patience)
         if wanted is None:
             raise UnavailableError(f"nobody read {reading} in {bay} for {patience:g} seconds; it stays docked")
-    bays.yank(bay, to)
+    bays.yank(Path(bay), to)
 
 
 @app.command(name="list")
-def list_(intake: Annotated[Path, typer.Argument(help="The station's intake folder.")]) -> None:
-    """List docked cards: name, files, bytes."""
+def list_(
+    intake: Annotated[Path | None, typer.Argument(help="The station's intake folder; not with --kernel.")] = None,
+    in_kernel: KernelOption = False,  # noqa: FBT002 - an option
+) -> None:
+    """List docked cards: name, files, bytes; with --kernel: device, port, USB id, serial number, image."""
+    if in_kernel:
+        for each in kernel.docked():
+            typer.echo(f"{each.device}\t{each.port}\t{each.usb}\t{each.serial}\t{each.image}")
+        return
+    if intake is None:
+        raise UsageError("it is not said which folder", hint="See `hwsim list --help`.")
     for card in bays.docked(intake):
         typer.echo(f"{card.name}\t{card.files}\t{card.size_bytes}")
 
 
 @app.command()
+def clean() -> None:
+    """Pull out all that is docked with --kernel, and remove what an hwsim that was killed left in kernel and udev."""
+    kernel.clean()
+
+
+@app.command()
 def demo(
     folder: Annotated[Path, typer.Argument(help="Where everything goes; an earlier demo there is removed.")],
+    in_kernel: KernelOption = False,  # noqa: FBT002 - an option
 ) -> None:
     """Show the whole way of footage, from recorder to verified bundle, with the real station."""
     try:
-        play(folder.absolute(), Console())
+        play(folder.absolute(), Console(), in_kernel=in_kernel)
     except KeyboardInterrupt as interrupt:
         raise StoppedError("interrupted; everything that was started is stopped") from interrupt
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from edged.bays.safe_files import FileGoneError, NotAFileError, RecorderGoneError, Root, opened_folder
+from edged.bays.safe_files import FileGoneError, NotAFileError, RecorderGoneError, Root, open_file, opened_folder
 from edged.errors import RecorderError, RefusedRecorderError, StoppedError
 from edged.evidence.canonical import encode
 from edged.evidence.ids import DockingId, escape_path
@@ -141,6 +141,21 @@ def take_inventory(root: Root, stop: threading.Event, *, max_entries: int = MAX_
         items=tuple(walk.items[path] for path in sorted(walk.items)),
         troubles=tuple(sorted(walk.troubles, key=lambda trouble: (trouble.path, trouble.what))),
     )
+
+
+def list_one(root: Root, name: bytes) -> Inventory:
+    """List one file of a folder as if there were nothing else.
+
+    Raises RecorderGoneError, FileGoneError or NotAFileError if it is not there or no regular file.
+    """
+    path = escape_path(name)
+    fd = open_file(root, path)
+    try:
+        status = os.fstat(fd)
+    finally:
+        os.close(fd)
+    item = Item(path=path, kind="file", size_bytes=status.st_size, modified_ns=status.st_mtime_ns)
+    return Inventory(items=(item,), troubles=())
 
 
 class _Walk:

@@ -92,6 +92,14 @@ def _zone_rule(text: str) -> str:
 PathPattern = Annotated[re.Pattern[str], BeforeValidator(_compiled), AfterValidator(_with_known_groups)]
 LinePattern = Annotated[re.Pattern[str], BeforeValidator(_compiled), AfterValidator(_with_one_group)]
 Id = Annotated[str, Field(pattern=rf"^{ID_PATTERN}$")]
+UsbId = Annotated[str, Field(pattern=r"^[0-9a-f]{4}:[0-9a-f]{4}$")]
+"""VENDOR:PRODUCT in lower-case hex."""
+
+
+def _program(command: tuple[str, ...]) -> tuple[str, ...]:
+    if not command[0].startswith("/"):
+        raise ValueError("a program with its absolute path first")
+    return command
 
 
 class _Part(BaseModel):
@@ -117,6 +125,22 @@ class IdFile(_Part):
     zone: LinePattern | None = None
 
 
+class VendorCommand(_Part):
+    """A program of the vendor's or of your own, run as the daemon's user, without a shell."""
+
+    command: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_program)]
+    """The program, absolute, and its arguments."""
+    seconds: Annotated[int, Field(ge=1, le=300)] = 15
+    """After this time it is killed."""
+
+
+class Unlock(VendorCommand):
+    """What switches a recorder to storage mode."""
+
+    usb: Annotated[tuple[UsbId, ...], Field(min_length=1)]
+    """USB ids of the recorder while it is locked; none of its storage mode's."""
+
+
 class Profile(_Part):
     """One kind of recorder."""
 
@@ -132,8 +156,12 @@ class Profile(_Part):
     """Extensions, in lower case, of files that are expected to be footage, photographs or sound."""
     remove_empty_folders: bool
     """Whether folders that the wipe left empty are removed too."""
-    usb: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{4}:[0-9a-f]{4}$")], ...] = ()
+    usb: tuple[UsbId, ...] = ()
     """USB ids, VENDOR:PRODUCT, for a station that sees the devices themselves."""
+    unlock: Unlock | None = None
+    """Run when a recorder shows up that is no storage yet."""
+    clock: VendorCommand | None = None
+    """Run at each docking, before anything is read: sets the recorder's clock."""
     id_file: IdFile | None = None
     layout: Annotated[tuple[LayoutRule, ...], Field(min_length=1)]
     """Tried in this order; the first that fits counts."""
@@ -148,6 +176,8 @@ class Profile(_Part):
                 raise ValueError(f"side_of of {rule.name!r} naming another rule of this layout")
             if rule.side_of is not None and not self.shared_groups(rule):
                 raise ValueError(f"a pattern of {rule.name!r} that shares a group with that of {rule.side_of!r}")
+        if self.unlock is not None and set(self.unlock.usb) & set(self.usb):
+            raise ValueError("unlock.usb without the ids of usb, which are those of its storage mode")
         if "id-file" in self.identity and self.id_file is None:
             raise ValueError('identity "id-file" only with a table [id_file]')
         if "file-name" in self.identity and all("device" not in rule.pattern.groupindex for rule in self.layout):

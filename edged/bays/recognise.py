@@ -62,6 +62,9 @@ def recognise(docked: Docked, items: Sequence[Item], profiles: Sequence[Profile]
     Raises RefusedRecorderError with what was found and what to do; RecorderError if the card cannot be read.
     """
     paths = [item.path for item in items if item.kind == "file"]
+    if docked.device is not None:
+        usb = docked.device.usb
+        profiles = [profile for profile in profiles if usb in profile.usb]
     fitting = [card for profile in profiles if (card := _read(docked, paths, profile)).fits]
     if len(fitting) > 1:
         names = ", ".join(card.profile.id for card in fitting)
@@ -114,7 +117,11 @@ def _by_card(docked: Docked, card: _Card, register: Register) -> Recognised:
             f"The card in bay {docked.bay} holds files of several recorders: {_some(card.devices)}.", hint=_BY_HAND
         )
     named = next(iter(card.devices), None)
-    serials = {"file-name": named, "id-file": card.own.get("serial"), "folder-name": _name(docked)}
+    serials = {
+        "file-name": named,
+        "id-file": card.own.get("serial"),
+        "folder-name": _name(docked, {r.serial for r in register.recorders if r.profile == profile.id}),
+    }
     serial = next((serials[source] for source in profile.identity if serials[source]), None)
     if serial is None:
         raise RefusedRecorderError(
@@ -131,8 +138,8 @@ def _by_card(docked: Docked, card: _Card, register: Register) -> Recognised:
 
 
 def _by_name(docked: Docked, profiles: Sequence[Profile], register: Register) -> Recognised:
-    name = _name(docked)
     by_id = {profile.id: profile for profile in profiles}
+    name = _name(docked, {r.serial for r in register.recorders if r.profile in by_id})
     found = [r for r in register.recorders if r.serial == name and r.profile in by_id]
     if len(found) != 1:
         which = "several registered recorders" if found else "no registered recorder"
@@ -155,6 +162,11 @@ def _recognised(card: _Card, recorder: RegisteredRecorder) -> Recognised:
     )
 
 
+def zone_of_profile(profile: Profile) -> str | None:
+    """Give the zone of times in file names where nothing but the profile says; None where it is the station's."""
+    return _zone(profile, None)
+
+
 def _zone(profile: Profile, claimed: str | None) -> str | None:
     if profile.zone == "station":
         return None
@@ -170,8 +182,19 @@ def _zone(profile: Profile, claimed: str | None) -> str | None:
     return claimed
 
 
-def _name(docked: Docked) -> str:
-    return docked.hint or docked.filesystem.label or ""
+def _name(docked: Docked, registered: set[str]) -> str:
+    """Give the name as which the card appears: of folder (or USB device) and volume, the one that is registered.
+
+    Raises RefusedRecorderError if they are the numbers of two recorders.
+    """
+    names = [name for name in (docked.hint, docked.filesystem.label) if name]
+    known = [name for name in names if name in registered]
+    if len(set(known)) > 1:
+        raise RefusedRecorderError(
+            f"The device in bay {docked.bay} and its card bear the numbers of two recorders: {_some(known)}.",
+            hint=_BY_HAND,
+        )
+    return next(iter([*known, *names]), "")
 
 
 def _some(values: frozenset[str] | Sequence[str]) -> str:

@@ -51,6 +51,8 @@ class Root:
     path: Path
     device: int
     inode: int
+    descriptor: int | None = None
+    """Of the folder itself, where that is all there is of it; `path` is for people then."""
 
     @classmethod
     def at(cls, path: Path) -> "Root":
@@ -62,13 +64,25 @@ class Root:
             os.close(fd)
         return cls(path=path, device=status.st_dev, inode=status.st_ino)
 
+    @classmethod
+    def behind(cls, descriptor: int) -> "Root":
+        """Remember the folder that is open as `descriptor`, which stays the caller's; `release` lets go of it."""
+        held = os.open(".", _FOLDER, dir_fd=descriptor)
+        status = os.fstat(held)
+        return cls(path=Path(f"/proc/self/fd/{held}"), device=status.st_dev, inode=status.st_ino, descriptor=held)
+
+    def release(self) -> None:
+        """Let go of the descriptor, if there is one."""
+        if self.descriptor is not None:
+            os.close(self.descriptor)
+
     def check(self) -> None:
         """Raise RecorderGoneError (or RecorderError) unless the docked folder is still where it was."""
         os.close(self.open())
 
     def open(self) -> int:
         """Give a descriptor of the docked folder, to be closed by the caller; raises as `check` does."""
-        fd = _open_top(self.path)
+        fd = _open_top(self.path, self.descriptor)
         status = os.fstat(fd)
         if (status.st_dev, status.st_ino) != (self.device, self.inode):
             os.close(fd)
@@ -135,9 +149,9 @@ def read_start(root: Root, path: str, limit_bytes: int) -> bytes:
         raise RecorderError(f"A file of the card cannot be read: {error.strerror}.") from error
 
 
-def _open_top(path: Path) -> int:
+def _open_top(path: Path, descriptor: int | None = None) -> int:
     try:
-        return os.open(path, _FOLDER)
+        return os.open(path, _FOLDER) if descriptor is None else os.open(".", _FOLDER, dir_fd=descriptor)
     except OSError as error:
         if error.errno in _GONE:
             raise RecorderGoneError(f"The recorder is not there any more: {error.strerror}.") from error

@@ -43,6 +43,20 @@ class Docked:
     hint: str
     """Name of the folder, escaped like a path: perhaps the recorder's number, perhaps only the bay's."""
     filesystem: Filesystem
+    device: "Device | None" = None
+    """What udev says of it; None where cards appear as folders."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Device:
+    """The device that a card is in, as it names itself and where it is plugged in."""
+
+    usb: str
+    """VENDOR:PRODUCT in lower-case hex."""
+    serial: str
+    """Serial number of the USB device; empty if it has none. Cheap ones all bear the same."""
+    port: str
+    """`ID_PATH`."""
 
 
 class Source(Protocol):
@@ -54,8 +68,14 @@ class Source(Protocol):
     def stop(self) -> None:
         """Stop telling; no departure is told by stopping, and no call is under way after it returns."""
 
+    def close(self) -> None:
+        """Let go of every card; after `stop`, when nothing reads any more."""
+
     def writable(self, docked: Docked) -> AbstractContextManager[Root]:
-        """Hold the card writable. Raises RecorderGoneError if it left."""
+        """Hold the card writable; when it ends well, all that was written or erased is on the card.
+
+        Raises RecorderGoneError if it left, RefusedRecorderError if its file system must not be written to.
+        """
 
 
 class _Handler(FileSystemEventHandler):
@@ -138,6 +158,9 @@ class DirectorySource:
         self._thread.join()
         self._observer.stop()
         self._observer.join()
+
+    def close(self) -> None:
+        """Let go of every card: a folder needs nothing."""
 
     @contextmanager
     def writable(self, docked: Docked) -> Iterator[Root]:

@@ -79,6 +79,20 @@ class Refusal:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Locked:
+    """A recorder at a bay's port that is no storage before it is unlocked."""
+
+    path: str
+    """`DEVPATH` of the device that told of it."""
+    bay: BayId
+    port: str
+    usb: str
+    serial: str
+    node: str
+    """Device file; `/dev/bus/usb/…` for a device without a driver."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Known:
     """The configuration that decides."""
 
@@ -86,6 +100,8 @@ class Known:
     """Port, as `ID_PATH` begins, to bay."""
     usb: frozenset[str]
     """USB ids of all recorder profiles."""
+    locked: frozenset[str] = frozenset()
+    """USB ids as which recorders show up that are to be unlocked first."""
 
     def bay_at(self, port: str) -> BayId | None:
         """Give the bay at a port; `ID_PATH` goes on with interface and unit, behind `:` or `-`."""
@@ -127,9 +143,21 @@ def read_volume(properties: Mapping[str, str], sectors: int) -> Volume | None:
     )
 
 
+def read_locked(properties: Mapping[str, str], known: Known) -> Locked | None:
+    """Read a device's properties; None for what is no recorder to be unlocked at a bay's port."""
+    usb, serial = _usb(properties)
+    port = properties.get("ID_PATH", "")
+    bay = known.bay_at(port)
+    path = properties.get("DEVPATH")
+    kind = properties.get("DEVTYPE")
+    if usb not in known.locked or bay is None or path is None or kind not in {"usb_device", "disk"}:
+        return None
+    return Locked(path=path, bay=bay, port=port_of(port), usb=usb, serial=serial, node=properties.get("DEVNAME", ""))
+
+
 def judge(volume: Volume, known: Known) -> BayId | Refusal | None:
     """Say to which bay a volume belongs, or why it is refused; None if there is nothing to be taken in or told."""
-    if volume.empty or volume.partitioned:
+    if volume.empty or volume.partitioned or volume.usb in known.locked:
         return None
     port = known.bay_at(volume.port)
     what = f"USB storage {volume.usb} ({_shown(volume.name)})"
@@ -170,6 +198,8 @@ def udev_rules(ports: Iterable[str]) -> str:
     paths = "|".join(pattern for port in sorted(ports) for pattern in (port, f"{port}:*", f"{port}-*"))
     return (
         "# Made by `edged bays --udev-rules` from [bays.ports] in station.toml.\n"
+        f'SUBSYSTEM=="usb", ENV{{DEVTYPE}}=="usb_device", IMPORT{{builtin}}="path_id", ENV{{ID_PATH}}=="{paths}", '
+        'GROUP="edged", MODE="0660"\n'
         'SUBSYSTEM!="block", GOTO="edged_end"\n'
         'ACTION=="remove", GOTO="edged_end"\n'
         'ENV{DEVTYPE}=="partition", IMPORT{parent}="EDGED_BAY"\n'

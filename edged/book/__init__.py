@@ -5,10 +5,13 @@ There is one writer, `edged run`; any other process opens the book read-only.
 
 from pathlib import Path
 
+from edged.book.anchors import Anchors
 from edged.book.database import Database
 from edged.book.facts import Facts
 from edged.book.ledger import Ledger
+from edged.book.outbox import Outbox
 from edged.book.registers import Registers
+from edged.book.restoring import Restoration
 from edged.book.work import Work
 from edged.clock import Clock
 from edged.evidence.ids import StationId
@@ -26,6 +29,9 @@ class Book:
         self.facts = Facts(self.database)
         self.registers = Registers(self.database)
         self.work = Work(self.database)
+        self.outbox = Outbox(self.database)
+        self.anchors = Anchors(self.database)
+        self.restoration = Restoration(self.database, self.ledger)
 
     def close(self) -> None:
         """Close the file."""

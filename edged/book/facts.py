@@ -181,6 +181,10 @@ class Facts:
         """Give the segments that are classified to a case, in the order they were sealed."""
         return self._all(SegmentRow, "segments_of_case", case=case)
 
+    def segments_of_recorder(self, recorder: str) -> list[SegmentRow]:
+        """Give the segments of a recorder, in the order they were sealed."""
+        return self._all(SegmentRow, "segments_of_recorder", recorder=recorder)
+
     def segment_last_found_at(self, *, recorder: str, path: str, size_bytes: int) -> SegmentRow | None:
         """Give the segment that an earlier docking found at this path of this recorder, if its size is the same."""
         return self._one(SegmentRow, "segment_last_found_at", recorder=recorder, path=path, bytes=size_bytes)
@@ -194,11 +198,11 @@ class Facts:
         return self._all(DockingRow, "open_dockings")
 
     def last_docking_in(self, bay: str) -> DockingRow | None:
-        """Give the newest docking in a bay."""
+        """Give the newest docking in a bay whose inventory is here."""
         return self._one(DockingRow, "last_docking_in", bay=bay)
 
     def last_docking(self, recorder: str) -> DockingRow | None:
-        """Give the newest docking of a recorder."""
+        """Give the newest docking of a recorder whose inventory is here; what was handed in by a person is none."""
         return self._one(DockingRow, "last_docking", recorder=recorder)
 
     def found(self, docking: str) -> dict[str, FoundRow]:

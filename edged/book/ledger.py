@@ -1,31 +1,50 @@
-"""The ledger of the station: append entries, decide heads, prove.
+"""The ledger of the station: its epochs, one log each, and the entries that are appended to the open one.
 
 Guarantees (INV-4): an entry, its tree hashes and its projection commit in one transaction; sequence numbers and
-`prev` have no gap; a head is durable before anybody can sign it, heads only grow, and the root decided for a
-size is the root of exactly the entries below it.
+`prev` have no gap within an epoch; one epoch ends and the next begins in one transaction, so that there is always
+one to append to.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from sqlite3 import Connection
+from typing import Final, Literal
 
 from edged.book.database import Database, Row, sql
+from edged.book.log import Head, Log, Stored
 from edged.book.projections import project
-from edged.clock import Clock
+from edged.clock import Clock, rfc3339
 from edged.errors import LedgerError, UnreadableError
-from edged.evidence import merkle, tiles
-from edged.evidence.bodies import Body, Close, Segment
-from edged.evidence.entry import ZERO_REF, Entry, encode, reference
-from edged.evidence.ids import EntryRef, EpochId, StationId
+from edged.evidence import merkle
+from edged.evidence.bodies import Body, Close, Previous, Segment
+from edged.evidence.entry import ZERO_REF, Entry, encode, parse, reference
+from edged.evidence.ids import EntryRef, EpochId, Sha256, StationId
+from edged.evidence.text import to_base64
+
+__all__ = ["Epoch", "Head", "Ledger", "Place", "Stored", "Written"]
+
+EpochState = Literal["open", "closed", "left"]
+_STATES: Final[tuple[EpochState, ...]] = ("open", "closed", "left")
+_LEFT: Final = _STATES.index("left")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
-    """The open epoch of the ledger."""
+    """One signing key's span of the ledger."""
 
     number: int
     id: EpochId
     origin: str
+    state: EpochState = "open"
+    """`left`: it went on elsewhere, and this station signs nothing more of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where an entry lies."""
+
+    epoch: EpochId
+    seq: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,32 +56,11 @@ class Written:
     entry: Entry
 
 
-@dataclass(frozen=True, kw_only=True)
-class Stored:
-    """An entry as it lies in the book; reference and type are what it is found by, and follow from its bytes."""
-
-    seq: int
-    ref: EntryRef
-    type: str
-    data: bytes
-
-
-@dataclass(frozen=True, kw_only=True)
-class Head:
-    """A tree head that the station decided to sign."""
-
-    size: int
-    root: bytes
-    note: bytes | None
-    """The signed checkpoint, once it is signed."""
-    published: bool
-
-
-class Ledger:
-    """The append-only log of one station."""
+class Ledger(Log):
+    """All that one station ever wrote down; what `Log` has is asked here about the open epoch."""
 
     def __init__(self, database: Database, *, station: StationId, clock: Clock) -> None:
-        self._database = database
+        super().__init__(database, 0)
         self._station = station
         self._clock = clock
 
@@ -71,13 +69,68 @@ class Ledger:
         """The station whose ledger this is."""
         return self._station
 
-    def open_epoch(self, *, id: EpochId, origin: str, genesis: Body) -> Written:  # noqa: A002 - the field's word
+    @property
+    def number(self) -> int:
+        """The number of the open epoch."""
+        return self.epoch.number
+
+    def epochs(self) -> list[Epoch]:
+        """Give all epochs in the order they were opened."""
+        return [_epoch(row) for row in self._database.rows("epochs")]
+
+    def log(self, epoch: Epoch) -> Log:
+        """Give the log of one epoch."""
+        return Log(self._database, epoch.number)
+
+    def log_of(self, id: EpochId) -> Log:  # noqa: A002 - the field's word
+        """Give the log of the epoch with this id; raises UnreadableError if there is none."""
+        found = [epoch for epoch in self.epochs() if epoch.id == id]
+        if not found:
+            raise UnreadableError(f"The ledger has no epoch {id}.")
+        return self.log(found[0])
+
+    def signing_epoch(self) -> Epoch:
+        """Give the oldest epoch whose log is not published to its end: the one that is signed now."""
+        row = self._database.row("signing_epoch")
+        return self.epoch if row is None else _epoch(row)
+
+    def open_epoch(
+        self,
+        *,
+        id: EpochId,  # noqa: A002 - the field's word
+        origin: str,
+        genesis: Body,
+        actor: str = "edged",
+    ) -> Written:
         """Open an epoch with its `genesis` entry, in one transaction; refuses while another is open."""
-        with self._database.write() as connection:
+        with self._database.write():
+            self.add_epoch(id=id, origin=origin)
+            return self.append(genesis, actor=actor)[0]
+
+    def add_epoch(self, *, id: EpochId, origin: str) -> Epoch:  # noqa: A002 - the field's word
+        """Open an epoch that has no entry yet; the caller brings its first one in the same transaction."""
+        with self._database.write():
             if self._epoch_or_none() is not None:
                 raise LedgerError("An epoch is open already; it is closed before the next begins.")
-            connection.execute(sql("add_epoch"), {"id": id, "origin": origin})
-            return self.append(genesis)[0]
+            self._database.run("add_epoch", id=id, origin=origin)
+            return self.epoch
+
+    def close_epoch(self, close: Close, *, actor: str = "edged") -> Previous:
+        """End the open epoch by its last entry; gives what the next one cites of it.
+
+        The caller opens the next in the same transaction.
+        """
+        with self._database.write():
+            log = self.log(ended := self.epoch)
+            self.append(close, actor=actor)
+            size = log.size()
+            return Previous(origin=ended.origin, size=size, root=to_base64(log.root(size)))
+
+    def leave_epoch(self) -> None:
+        """End the open epoch without an entry, if there is one: its log went on elsewhere."""
+        with self._database.write():
+            if (left := self._epoch_or_none()) is not None:
+                self._database.run("close_epoch", epoch=left.number, how=_LEFT)
 
     @property
     def epoch(self) -> Epoch:
@@ -100,6 +153,7 @@ class Ledger:
             epoch = self.epoch
             last = connection.execute(sql("last_entry"), {"epoch": epoch.number}).fetchone()
             seq, prev = (last["seq"] + 1, EntryRef(last["ref"])) if last else (0, ZERO_REF)
+            after = self._newest_anchor(connection)
             for body in bodies:
                 entry = Entry(
                     type=body.TYPE,
@@ -110,7 +164,7 @@ class Ledger:
                     time=self._clock.now(),
                     clock=self._clock.state(),
                     actor=actor,
-                    after=None,
+                    after=after,
                     body=self._chained(connection, body),
                 )
                 prev = self._insert(connection, epoch, entry)
@@ -119,18 +173,6 @@ class Ledger:
             self._database.bring_news()
         return written
 
-    def size(self) -> int:
-        """Give the number of entries of the open epoch."""
-        last = self._database.row("last_entry", epoch=self.epoch.number)
-        return last["seq"] + 1 if last else 0
-
-    def entry_bytes(self, seq: int) -> bytes:
-        """Give the exact bytes of an entry of the open epoch; raises UnreadableError if there is none."""
-        row = self._database.row("entry_at", epoch=self.epoch.number, seq=seq)
-        if row is None:
-            raise UnreadableError(f"The ledger has no entry {seq}.")
-        return bytes(row["bytes"])
-
     def bytes_at(self, position: int) -> bytes:
         """Give the exact bytes of the entry at a position of the book, of any epoch."""
         row = self._database.row("entry_at_position", position=position)
@@ -138,94 +180,63 @@ class Ledger:
             raise UnreadableError(f"The book has no entry at position {position}.")
         return bytes(row["bytes"])
 
-    def seq_of(self, ref: str) -> int | None:
-        """Give the index of the entry a reference names, or None if the open epoch does not hold it."""
-        row = self._database.row("seq_of", epoch=self.epoch.number, ref=ref)
-        return None if row is None else int(row["seq"])
+    def place(self, position: int) -> Place:
+        """Give where the entry at a position of the book lies; raises UnreadableError if there is none."""
+        row = self._database.row("place_of_entry", position=position)
+        if row is None:
+            raise UnreadableError(f"The book has no entry at position {position}.")
+        return Place(epoch=EpochId(row["epoch"]), seq=row["seq"])
 
-    def naming(self, kind: str, id: str) -> list[int]:  # noqa: A002 - the field's word
-        """Give the indices of the entries that name a segment, docking, case or recorder, ascending."""
-        found = self._database.rows("naming", epoch=self.epoch.number, kind=kind, id=id)
-        return [int(row["seq"]) for row in found]
+    def last_position(self) -> int:
+        """Give the position of the newest entry, 0 where there is none."""
+        row = self._database.row("last_position")
+        return 0 if row is None else int(row["position"])
 
-    def of_type(self, type: str) -> list[int]:  # noqa: A002 - the field's word
-        """Give the indices of the entries of one type, ascending."""
-        return [int(row["seq"]) for row in self._database.rows("of_type", epoch=self.epoch.number, type=type)]
+    def position_of(self, ref: str) -> int | None:
+        """Give the position of the entry a reference names, in whatever epoch, or None."""
+        row = self._database.row("position_of", ref=ref)
+        return None if row is None else int(row["position"])
 
-    def inclusion_proof(self, seq: int, size: int) -> list[bytes]:
-        """Prove entry `seq` in the tree of the first `size` entries (RFC 6962, section 2.1.1)."""
-        return merkle.inclusion_proof(seq, size, self._read_node(self.epoch.number))
+    def positions_naming(self, kind: str, id: str) -> list[int]:  # noqa: A002 - the field's word
+        """Give the positions of all entries that name a segment, docking, case or recorder, ascending."""
+        return [int(row["position"]) for row in self._database.rows("positions_naming", kind=kind, id=id)]
 
-    def root(self, size: int) -> bytes:
-        """Give the root hash over the first `size` entries of the open epoch."""
-        return merkle.root(size, self._read_node(self.epoch.number))
+    def positions_of_type(self, type: str) -> list[int]:  # noqa: A002 - the field's word
+        """Give the positions of all entries of one type, ascending."""
+        return [int(row["position"]) for row in self._database.rows("positions_of_type", type=type)]
 
-    def tree_hash(self, level: int, index: int) -> bytes:
-        """Give the stored hash of a complete subtree of the open epoch; raises LedgerError if it is not there."""
-        return self._read_node(self.epoch.number)(level, index)
+    def take_in(self, epoch: EpochId, entries: Sequence[bytes]) -> None:
+        """Append entries that were published of the open epoch, word for word.
 
-    def tile_bytes(self, tile: tiles.Tile) -> bytes:
-        """Give the bytes of a tile of the open epoch."""
-        return tiles.tile_bytes(tile, self._read_node(self.epoch.number))
-
-    def entries_between(self, first: int, end: int) -> list[bytes]:
-        """Give the bytes of the entries from `first` to before `end` of the open epoch."""
-        return [each.data for each in self.stored_between(first, end)]
-
-    def stored_between(self, first: int, end: int) -> list[Stored]:
-        """Give the entries from `first` to before `end` of the open epoch with what they are found by."""
-        found = self._database.rows("entries_between", epoch=self.epoch.number, first=first, end=end)
-        return [Stored(seq=row["seq"], ref=row["ref"], type=row["type"], data=bytes(row["bytes"])) for row in found]
-
-    def heads(self) -> list[Head]:
-        """Give every head of the open epoch, smallest first."""
-        return [_head(row) for row in self._database.rows("heads", epoch=self.epoch.number)]
-
-    def newest_head(self) -> Head | None:
-        """Give the largest head of the open epoch, signed or not."""
-        row = self._database.row("newest_head", epoch=self.epoch.number)
-        return None if row is None else _head(row)
-
-    def decide_head(self) -> Head:
-        """Decide to sign the tree as it is now, durably; the decided head if nothing came since."""
+        Raises LedgerError for one that does not continue this log.
+        """
         with self._database.write() as connection:
-            newest, size = self.newest_head(), self.size()
-            if newest is not None and newest.size == size:
-                return newest
-            head = Head(size=size, root=self.root(size), note=None, published=False)
-            connection.execute(sql("add_head"), {"epoch": self.epoch.number, "size": head.size, "root": head.root})
-            return head
-
-    def keep_note(self, head: Head, note: bytes) -> Head:
-        """Keep the signed checkpoint of a decided head; a second note for it is not taken."""
-        with self._database.write():
-            self._database.run("sign_head", epoch=self.epoch.number, size=head.size, note=note)
-            self._database.bring_news()
-        return replace(head, note=note)
-
-    def mark_published(self, size: int) -> None:
-        """Note that central storage holds the checkpoint of this size."""
-        with self._database.write():
-            self._database.run("publish_head", epoch=self.epoch.number, size=size)
+            here = self.epoch
+            last = connection.execute(sql("last_entry"), {"epoch": here.number}).fetchone()
+            seq, prev = (last["seq"] + 1, EntryRef(last["ref"])) if last else (0, ZERO_REF)
+            for data in entries:
+                entry = parse(data)
+                if (entry.station, entry.epoch, entry.seq, entry.prev) != (self._station, epoch, seq, prev):
+                    raise LedgerError(f"Entry {seq} that was published of {epoch} does not continue it.")
+                prev, seq = self._insert_bytes(connection, here, entry, data), seq + 1
             self._database.bring_news()
 
-    def published_size(self) -> int:
-        """Give the largest size whose checkpoint central storage holds, or 0."""
-        row = self._database.row("published_size", epoch=self.epoch.number)
-        return int(row["size"]) if row else 0
+    def consistency_proof(self, epoch: int, old: int, new: int) -> list[bytes]:
+        """Prove that the log of an epoch, by its number, only grew from one size to another (RFC 6962, 2.1.2)."""
+        return merkle.consistency_proof(old, new, self._reader(epoch))
 
     def published_sizes(self) -> dict[EpochId, int]:
         """Give the largest published size of each epoch that published anything."""
         return {EpochId(row["id"]): int(row["size"]) for row in self._database.rows("published_sizes")}
 
-    def checkpoint_covering(self, seq: int) -> tuple[int, bytes] | None:
-        """Give size and bytes of the smallest signed checkpoint that covers entry `seq`."""
-        row = self._database.row("head_covering", epoch=self.epoch.number, seq=seq)
-        return None if row is None else (int(row["size"]), bytes(row["note"]))
-
     def _epoch_or_none(self) -> Epoch | None:
         row = self._database.row("open_epoch")
-        return None if row is None else Epoch(number=row["number"], id=EpochId(row["id"]), origin=row["origin"])
+        return None if row is None else _epoch(row)
+
+    def _newest_anchor(self, connection: Connection) -> Sha256 | None:
+        """Give the digest of the newest anchor held: what is written now is later than it."""
+        row = connection.execute(sql("newest_anchor"), {"now": rfc3339(self._clock.now())}).fetchone()
+        return None if row is None else Sha256(row["sha256"])
 
     def _chained(self, connection: Connection, body: Body) -> Body:
         if not isinstance(body, Segment):
@@ -238,11 +249,13 @@ class Ledger:
         return body.model_copy(update=chain)
 
     def _insert(self, connection: Connection, epoch: Epoch, entry: Entry) -> EntryRef:
-        data = encode(entry)
+        return self._insert_bytes(connection, epoch, entry, encode(entry))
+
+    def _insert_bytes(self, connection: Connection, epoch: Epoch, entry: Entry, data: bytes) -> EntryRef:
         ref = reference(data)
         row = {"epoch": epoch.number, "seq": entry.seq, "ref": ref, "type": entry.type, "bytes": data}
         position = connection.execute(sql("add_entry"), row).lastrowid
-        read = self._read_node(epoch.number)
+        read = self._reader(epoch.number)
         for level, index, digest in merkle.appended_nodes(entry.seq, merkle.leaf_hash(data), read):
             node = {"epoch": epoch.number, "level": level, "idx": index, "hash": digest}
             connection.execute(sql("add_node"), node)
@@ -250,23 +263,9 @@ class Ledger:
             raise LedgerError("The book gave no position to an entry.")
         project(connection, position, entry, ref)
         if isinstance(entry.body, Close):
-            connection.execute(sql("close_epoch"), {"epoch": epoch.number})
+            connection.execute(sql("close_epoch"), {"epoch": epoch.number, "how": 1})
         return ref
 
-    def _read_node(self, epoch: int) -> merkle.HashReader:
-        def read(level: int, index: int) -> bytes:
-            row = self._database.row("node", epoch=epoch, level=level, idx=index)
-            if row is None:
-                raise LedgerError(f"The ledger lacks the tree hash {index} of level {level}.")
-            return bytes(row["hash"])
 
-        return read
-
-
-def _head(row: Row) -> Head:
-    return Head(
-        size=row["size"],
-        root=bytes(row["root"]),
-        note=None if row["note"] is None else bytes(row["note"]),
-        published=bool(row["published"]),
-    )
+def _epoch(row: Row) -> Epoch:
+    return Epoch(number=row["number"], id=EpochId(row["id"]), origin=row["origin"], state=_STATES[row["closed"]])

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from sqlite3 import Connection
 from typing import Any
 
+from edged.book.anchors import AnchorNotes
 from edged.book.database import sql
 from edged.clock import rfc3339
 from edged.evidence import bodies
@@ -16,6 +17,7 @@ from edged.evidence.ids import EntryRef
 
 PROJECTIONS = (
     "names",
+    "anchor",
     "anomaly",
     "clearance",
     "derivative",
@@ -178,6 +180,17 @@ def _anomaly(run: _Run, body: bodies.Anomaly) -> None:
     run("add_anomaly", kind=body.kind, docking=body.docking, noted=run.time)
 
 
+def _anchor(run: _Run, body: bodies.Anchor) -> None:
+    run(
+        "add_anchor",
+        sha256=body.sha256,
+        kind=body.kind,
+        origin=body.origin,
+        size=body.size,
+        **AnchorNotes.of(body).row(),
+    )
+
+
 _APPLY: dict[type, Callable[[_Run, Any], None]] = {
     bodies.Docking: _docking,
     bodies.Undocking: _undocking,
@@ -190,4 +203,5 @@ _APPLY: dict[type, Callable[[_Run, Any], None]] = {
     bodies.Replica: _replica,
     bodies.Retire: _retire,
     bodies.Anomaly: _anomaly,
+    bodies.Anchor: _anchor,
 }

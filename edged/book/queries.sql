@@ -3,19 +3,46 @@
 -------------------------------------------------------------------------------------------------- ledger
 
 -- name: open_epoch
-SELECT number, id, origin FROM epoch WHERE closed = 0;
+SELECT number, id, origin, closed FROM epoch WHERE closed = 0;
+
+-- name: epochs
+SELECT number, id, origin, closed FROM epoch ORDER BY number;
+
+-- name: signing_epoch
+-- The oldest one whose log is not published to its end.
+SELECT number, id, origin, closed FROM epoch WHERE closed = 0 OR (closed = 1 AND NOT EXISTS (
+    SELECT 1 FROM head WHERE head.epoch = epoch.number AND published = 1
+    AND size = (SELECT max(seq) + 1 FROM entry WHERE entry.epoch = epoch.number)))
+ORDER BY number LIMIT 1;
 
 -- name: add_epoch
 INSERT INTO epoch (id, origin) VALUES (:id, :origin);
 
 -- name: close_epoch
-UPDATE epoch SET closed = 1 WHERE number = :epoch;
+UPDATE epoch SET closed = :how WHERE number = :epoch;
 
 -- name: last_entry
 SELECT seq, ref FROM entry WHERE epoch = :epoch ORDER BY seq DESC LIMIT 1;
 
 -- name: add_entry
-INSERT INTO entry (epoch, seq, ref, type, bytes) VALUES (:epoch, :seq, :ref, :type, :bytes);
+INSERT INTO entry (position, epoch, seq, ref, type, bytes) VALUES (1 + max(
+    coalesce((SELECT max(position) FROM entry), 0), coalesce((SELECT max(position) FROM aside), 0)),
+    :epoch, :seq, :ref, :type, :bytes);
+
+-- name: last_position
+SELECT coalesce(max(position), 0) AS position FROM entry;
+
+-- name: place_of_entry
+SELECT entry.seq, epoch.id AS epoch FROM entry JOIN epoch ON epoch.number = entry.epoch WHERE position = :position;
+
+-- name: position_of
+SELECT position FROM entry WHERE ref = :ref;
+
+-- name: positions_naming
+SELECT position FROM names WHERE kind = :kind AND id = :id ORDER BY position;
+
+-- name: positions_of_type
+SELECT position FROM epoch CROSS JOIN entry ON entry.epoch = epoch.number WHERE type = :type ORDER BY position;
 
 -- name: add_node
 INSERT INTO node (epoch, level, idx, hash) VALUES (:epoch, :level, :idx, :hash);
@@ -50,6 +77,9 @@ INSERT INTO head (epoch, size, root) VALUES (:epoch, :size, :root);
 
 -- name: sign_head
 UPDATE head SET note = :note WHERE epoch = :epoch AND size = :size AND note IS NULL;
+
+-- name: signed_size
+SELECT size FROM head WHERE epoch = :epoch AND note IS NOT NULL ORDER BY size DESC LIMIT 1;
 
 -- name: publish_head
 UPDATE head SET published = 1 WHERE epoch = :epoch AND size = :size;
@@ -125,6 +155,10 @@ UPDATE clearance SET outcome = :outcome WHERE docking = :docking AND path = :pat
 -- name: add_anomaly
 INSERT INTO anomaly (position, kind, docking, noted) VALUES (:position, :kind, :docking, :noted);
 
+-- name: add_anchor
+INSERT INTO anchor (position, sha256, kind, name, origin, size, moment, expires, renewal)
+VALUES (:position, :sha256, :kind, :name, :origin, :size, :moment, :expires, :renewal);
+
 ------------------------------------------------------------------------------------------------ facts
 
 -- name: last_of_recorder
@@ -147,10 +181,14 @@ SELECT * FROM docking WHERE docking = :docking;
 SELECT * FROM docking WHERE outcome IS NULL ORDER BY position;
 
 -- name: last_docking_in
-SELECT * FROM docking WHERE bay = :bay ORDER BY position DESC LIMIT 1;
+-- What was taken in again from the published ledger has lost its inventory, and nothing can be compared with it.
+SELECT * FROM docking WHERE bay = :bay AND EXISTS (SELECT 1 FROM document WHERE sha256 = inventory_sha256)
+ORDER BY position DESC LIMIT 1;
 
 -- name: last_docking
-SELECT * FROM docking WHERE recorder = :recorder ORDER BY position DESC LIMIT 1;
+-- What a person handed in says nothing about what the recorder holds.
+SELECT * FROM docking WHERE recorder = :recorder AND bay NOT GLOB 'intake-*'
+    AND EXISTS (SELECT 1 FROM document WHERE sha256 = inventory_sha256) ORDER BY position DESC LIMIT 1;
 
 -- name: found
 SELECT path, segment, how FROM found WHERE docking = :docking;
@@ -229,6 +267,9 @@ SELECT kind, sha256, bytes FROM derivative WHERE segment = :segment ORDER BY kin
 SELECT segment.* FROM classification JOIN segment USING (segment) WHERE classification."case" = :case
 ORDER BY segment.position;
 
+-- name: segments_of_recorder
+SELECT * FROM segment WHERE recorder = :recorder ORDER BY recorder_seq;
+
 -- name: totals
 SELECT (SELECT count(*) FROM segment) AS segments,
     (SELECT coalesce(sum(bytes), 0) FROM segment) AS bytes,
@@ -270,6 +311,54 @@ WHERE names.kind = :kind AND names.id = :id AND anomaly.kind = :anomaly ORDER BY
 
 -- name: all_segments
 SELECT * FROM segment WHERE position > :after ORDER BY position LIMIT :most;
+
+-- name: newest_anchor
+-- One that states a time still to come is not cited: no entry must be later than what it cites.
+SELECT sha256 FROM (SELECT position, sha256, moment FROM anchor ORDER BY position DESC LIMIT 16)
+WHERE moment <= :now ORDER BY position DESC LIMIT 1;
+
+-- name: anchor_by_digest
+SELECT anchor.*, document.bytes FROM anchor JOIN document USING (sha256) WHERE anchor.sha256 = :sha256
+ORDER BY position LIMIT 1;
+
+-- name: anchors_at
+SELECT anchor.*, document.bytes FROM anchor JOIN document USING (sha256)
+WHERE origin = :origin AND size = :size AND position < :before ORDER BY position;
+
+-- name: anchors_after
+SELECT anchor.*, document.bytes FROM anchor JOIN document USING (sha256) WHERE position > :position
+ORDER BY position LIMIT :most;
+
+-- name: anchored_sizes
+SELECT DISTINCT size FROM anchor WHERE origin = :origin AND size > :covering AND position < :before ORDER BY size;
+
+-- name: largest_by
+SELECT max(size) AS size FROM anchor WHERE origin = :origin AND name = :name;
+
+-- name: expiring_anchor
+SELECT anchor.*, document.bytes FROM anchor JOIN document USING (sha256) WHERE anchor.expires < :moment
+AND (anchor.name = :name OR (:but IS NOT NULL AND anchor.name NOT IN (SELECT value FROM json_each(:but))))
+AND NOT EXISTS (SELECT 1 FROM anchor AS later WHERE later.origin = anchor.origin AND later.size = anchor.size
+    AND later.name = anchor.name AND later.renewal > anchor.renewal)
+ORDER BY anchor.expires, position LIMIT 1;
+
+-- name: signed_heads
+-- What went on elsewhere is anchored there, or by nobody.
+SELECT epoch, size FROM (SELECT number AS epoch, (SELECT size FROM head WHERE head.epoch = epoch.number
+    AND note IS NOT NULL ORDER BY size DESC LIMIT 1) AS size FROM epoch WHERE closed < 2) WHERE size IS NOT NULL
+ORDER BY epoch;
+
+-- name: signed_head
+SELECT head.epoch, epoch.origin, head.size, head.note FROM head JOIN epoch ON epoch.number = head.epoch
+WHERE epoch.origin = :origin AND head.size = :size AND head.note IS NOT NULL;
+
+-- name: last_round
+SELECT max(coalesce((SELECT max(size) FROM anchoring WHERE epoch = :epoch), 0),
+    coalesce((SELECT max(anchor.size) FROM anchor JOIN epoch USING (origin) WHERE epoch.number = :epoch), 0)) AS size;
+
+-- name: anchor_news
+SELECT min(seq) AS first, max(type IN ('undocking', 'close')) AS urgent FROM entry
+WHERE epoch = :epoch AND seq >= :from AND seq < :end AND type NOT IN ('anchor', 'replica');
 
 --------------------------------------------------------------------------------- documents and registers
 
@@ -317,3 +406,85 @@ SELECT size FROM tiles_published WHERE epoch = :epoch;
 
 -- name: tiles_are_published
 INSERT OR REPLACE INTO tiles_published (epoch, size) VALUES (:epoch, :size);
+
+-- name: entries_after
+SELECT position, bytes FROM entry WHERE position > :position ORDER BY position LIMIT :most;
+
+-- name: outbox
+SELECT position FROM outbox WHERE broker = :broker;
+
+-- name: move_outbox
+INSERT INTO outbox (broker, position) VALUES (:broker, :position)
+ON CONFLICT (broker) DO UPDATE SET position = excluded.position;
+
+-- name: begin_round
+INSERT INTO anchoring (epoch, size) VALUES (:epoch, :size) ON CONFLICT (epoch, size) DO NOTHING;
+
+-- name: give_rounds_up
+DELETE FROM anchoring WHERE epoch = :epoch AND NOT EXISTS (SELECT 1 FROM anchor JOIN epoch USING (origin)
+    WHERE epoch.number = anchoring.epoch AND anchor.size = anchoring.size);
+
+-- name: forget_rounds
+DELETE FROM anchoring WHERE (epoch, size) NOT IN (SELECT epoch, size FROM anchoring
+    ORDER BY epoch DESC, size DESC LIMIT :most);
+
+-- name: end_round
+DELETE FROM anchoring WHERE epoch = :epoch AND size = :size;
+
+-- name: rounds
+SELECT anchoring.epoch, epoch.origin, anchoring.size, head.note FROM anchoring
+JOIN epoch ON epoch.number = anchoring.epoch AND epoch.closed < 2
+JOIN head ON head.epoch = anchoring.epoch AND head.size = anchoring.size AND head.note IS NOT NULL
+ORDER BY anchoring.epoch, anchoring.size;
+
+-- name: owed_round
+-- A witness never goes back to a smaller size, and an authority is asked in order: what is smaller is not owed.
+SELECT anchoring.epoch, epoch.origin, anchoring.size, head.note FROM anchoring
+JOIN epoch ON epoch.number = anchoring.epoch AND epoch.closed < 2
+JOIN head ON head.epoch = anchoring.epoch AND head.size = anchoring.size AND head.note IS NOT NULL
+WHERE anchoring.size > coalesce((SELECT max(size) FROM anchor
+    WHERE anchor.origin = epoch.origin AND anchor.name = :name), 0)
+ORDER BY anchoring.epoch, anchoring.size LIMIT 1;
+
+-- name: anchors_published
+SELECT position FROM anchors_published WHERE store = :store;
+
+-- name: anchors_are_published
+INSERT OR REPLACE INTO anchors_published (store, position) VALUES (:store, :position);
+
+---------------------------------------------------------------------------------------------- restored books
+
+-- name: all_entries
+SELECT position, ref, bytes FROM entry ORDER BY position;
+
+-- name: unsigned
+SELECT position, ref, bytes FROM entry WHERE epoch > :epoch OR (epoch = :epoch AND seq >= :first) ORDER BY position;
+
+-- name: set_aside
+INSERT INTO aside (position, epoch, seq, ref, bytes)
+SELECT position, epoch.id, seq, ref, bytes FROM entry JOIN epoch ON epoch.number = entry.epoch
+WHERE epoch.number > :epoch OR (epoch.number = :epoch AND seq >= :first);
+
+-- name: drop_unsigned_heads
+DELETE FROM head WHERE note IS NULL AND (epoch > :epoch OR (epoch = :epoch AND size > :first));
+
+-- name: drop_unsigned
+DELETE FROM entry WHERE epoch > :epoch OR (epoch = :epoch AND seq >= :first);
+
+-- name: drop_nodes
+DELETE FROM node WHERE epoch > :epoch OR (epoch = :epoch AND (idx + 1) << level > :first);
+
+-- name: drop_tiles
+DELETE FROM tiles_published WHERE epoch > :epoch;
+
+-- name: drop_epochs
+DELETE FROM epoch WHERE number > :epoch;
+
+-- name: said_again
+UPDATE aside SET again = :again WHERE position = :position;
+
+-- name: add_recovered
+INSERT INTO recovered (first, last) VALUES (:first, :last);
+
+-- name: is_recovered
+SELECT 1 FROM recovered WHERE first <= :position AND last >= :position;

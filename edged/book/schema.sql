@@ -15,16 +15,22 @@ CREATE TABLE epoch (
     number INTEGER PRIMARY KEY,            -- 1, 2, 3 … in the order they were opened
     id TEXT NOT NULL UNIQUE,               -- EPOCH of the origin, YYYY-MM-xxxx
     origin TEXT NOT NULL UNIQUE,           -- DOMAIN/STATION/EPOCH
-    closed INTEGER NOT NULL DEFAULT 0 CHECK (closed IN (0, 1))  -- 1 after its `close` entry
+    -- 1 after its `close` entry; 2 where its log went on elsewhere: this station signs nothing more of it
+    closed INTEGER NOT NULL DEFAULT 0 CHECK (closed IN (0, 1, 2))
 ) STRICT;
 CREATE UNIQUE INDEX epoch_one_open ON epoch (closed) WHERE closed = 0;
+-- An epoch that holds no `close` is opened again only to take in what was published of it.
 CREATE TRIGGER epoch_is_final BEFORE UPDATE ON epoch
-WHEN OLD.closed OR (NEW.number, NEW.id, NEW.origin) <> (OLD.number, OLD.id, OLD.origin)
+WHEN (NEW.number, NEW.id, NEW.origin) <> (OLD.number, OLD.id, OLD.origin)
+    OR (OLD.closed AND (NEW.closed OR EXISTS (SELECT 1 FROM entry WHERE epoch = OLD.number AND type = 'close')))
 BEGIN SELECT RAISE (ABORT, 'an epoch is only ever closed'); END;
+CREATE TRIGGER epoch_stays BEFORE DELETE ON epoch
+WHEN EXISTS (SELECT 1 FROM entry WHERE epoch = OLD.number) OR EXISTS (SELECT 1 FROM head WHERE epoch = OLD.number)
+BEGIN SELECT RAISE (ABORT, 'an epoch with entries stays'); END;
 
 -- Every entry, as the exact bytes that are hashed into the tree.
 CREATE TABLE entry (
-    position INTEGER PRIMARY KEY,          -- across epochs, from 1, without gaps
+    position INTEGER PRIMARY KEY,          -- across epochs, from 1; never used twice
     epoch INTEGER NOT NULL REFERENCES epoch (number),
     seq INTEGER NOT NULL CHECK (seq >= 0), -- index in the epoch's log
     ref TEXT NOT NULL UNIQUE CHECK (length(ref) = 64),  -- SHA-256 of `bytes`
@@ -41,7 +47,29 @@ WHEN NEW.seq <> (SELECT coalesce(max(seq) + 1, 0) FROM entry WHERE epoch = NEW.e
     OR EXISTS (SELECT 1 FROM epoch WHERE number = NEW.epoch AND closed)
 BEGIN SELECT RAISE (ABORT, 'an entry is new, follows the last one, and lies in an open epoch'); END;
 CREATE TRIGGER entry_is_final BEFORE UPDATE ON entry BEGIN SELECT RAISE (ABORT, 'entries are never changed'); END;
-CREATE TRIGGER entry_stays BEFORE DELETE ON entry BEGIN SELECT RAISE (ABORT, 'entries are never deleted'); END;
+-- What no head covers was signed by nobody. It may be set aside, where it is kept word for word.
+CREATE TRIGGER entry_stays BEFORE DELETE ON entry
+WHEN EXISTS (SELECT 1 FROM head WHERE head.epoch = OLD.epoch AND head.size > OLD.seq)
+    OR NOT EXISTS (SELECT 1 FROM aside WHERE aside.position = OLD.position AND aside.bytes = OLD.bytes)
+BEGIN SELECT RAISE (ABORT, 'entries are never deleted'); END;
+
+-- Entries that were never signed, and left the ledger when it turned out that its log had gone on elsewhere (a
+-- restored backup, a cloned disk). What they say was written anew into the next epoch.
+CREATE TABLE aside (
+    position INTEGER PRIMARY KEY,          -- as it was in `entry`
+    epoch TEXT NOT NULL,                   -- id of the epoch it was written for
+    seq INTEGER NOT NULL,
+    ref TEXT NOT NULL,
+    bytes BLOB NOT NULL,
+    again TEXT                             -- reference of the entry that says the same now; null where none needs to
+) STRICT;
+CREATE TRIGGER aside_stays BEFORE DELETE ON aside BEGIN SELECT RAISE (ABORT, 'what was set aside is kept'); END;
+
+-- Entries that this book had lost and took in again from the published ledger. Documents that they cite are not here.
+CREATE TABLE recovered (
+    first INTEGER PRIMARY KEY,             -- position of the first of them
+    last INTEGER NOT NULL CHECK (last >= first)
+) STRICT;
 
 -- Hashes of the complete subtrees of each epoch's Merkle tree (RFC 6962); level 0 are the leaves.
 CREATE TABLE node (
@@ -69,7 +97,11 @@ CREATE TRIGGER head_is_final BEFORE UPDATE OF epoch, size, root ON head
 BEGIN SELECT RAISE (ABORT, 'a decided head is never changed'); END;
 CREATE TRIGGER head_is_signed_once BEFORE UPDATE OF note ON head WHEN OLD.note IS NOT NULL
 BEGIN SELECT RAISE (ABORT, 'a head is signed once'); END;
-CREATE TRIGGER head_stays BEFORE DELETE ON head BEGIN SELECT RAISE (ABORT, 'heads are never deleted'); END;
+-- One that was never signed goes with the entries that are set aside.
+CREATE TRIGGER head_stays BEFORE DELETE ON head
+WHEN OLD.note IS NOT NULL OR NOT EXISTS (SELECT 1 FROM aside JOIN epoch ON epoch.id = aside.epoch
+    WHERE epoch.number = OLD.epoch AND aside.seq = OLD.size - 1)
+BEGIN SELECT RAISE (ABORT, 'heads are never deleted'); END;
 
 ------------------------------------------------------------------------------------------------ projections
 
@@ -201,9 +233,26 @@ CREATE TABLE anomaly (
     noted TEXT NOT NULL                    -- the entry's time
 ) STRICT;
 
+-- What bounds the ledger in time from outside; the token or the signature line itself is a `document`.
+CREATE TABLE anchor (
+    position INTEGER PRIMARY KEY REFERENCES entry (position),
+    sha256 TEXT NOT NULL,                  -- key of `document`
+    kind TEXT NOT NULL CHECK (kind IN ('rfc3161', 'cosignature')),
+    name TEXT NOT NULL,                    -- of the authority or witness in the configuration
+    origin TEXT NOT NULL,                  -- of the log whose checkpoint it is over
+    size INTEGER NOT NULL CHECK (size > 0),  -- of that checkpoint
+    moment TEXT NOT NULL,                  -- the time that it states
+    expires TEXT,                          -- until when a token's authority is valid; null for a cosignature
+    renewal INTEGER NOT NULL CHECK (renewal >= 0)  -- 0, or the how-many-th renewal of a token this is
+) STRICT;
+CREATE INDEX anchor_by_size ON anchor (origin, size);
+CREATE INDEX anchor_by_name ON anchor (origin, name, size, renewal);
+CREATE INDEX anchor_by_digest ON anchor (sha256);
+CREATE INDEX anchor_by_expiry ON anchor (expires) WHERE expires IS NOT NULL;
+
 --------------------------------------------------------------------------------------- documents and registers
 
--- Longer things that entries cite by SHA-256: inventories and export lists.
+-- Longer things that entries cite by SHA-256: inventories, export lists, tokens and signature lines.
 CREATE TABLE document (
     sha256 TEXT PRIMARY KEY CHECK (length(sha256) = 64),
     bytes BLOB NOT NULL
@@ -248,6 +297,27 @@ CREATE TABLE settled (
     outcome TEXT NOT NULL,                 -- `done`, or why not
     PRIMARY KEY (segment, work)
 ) STRICT, WITHOUT ROWID;
+
+-- Up to which entry each MQTT broker was told the events.
+CREATE TABLE outbox (
+    broker TEXT PRIMARY KEY,               -- `supervision.id` of the configuration
+    position INTEGER NOT NULL CHECK (position > 0)  -- of the last entry that it confirmed; entries before it, too
+) STRICT, WITHOUT ROWID;
+
+-- Checkpoints that every authority and witness is to anchor; what each still owes follows from `anchor`.
+CREATE TABLE anchoring (
+    epoch INTEGER NOT NULL REFERENCES epoch (number),
+    size INTEGER NOT NULL CHECK (size > 0),
+    PRIMARY KEY (epoch, size)
+) STRICT, WITHOUT ROWID;
+
+-- Up to which entry central storage holds the anchors.
+CREATE TABLE anchors_published (
+    store TEXT PRIMARY KEY,
+    position INTEGER NOT NULL CHECK (position > 0)
+) STRICT, WITHOUT ROWID;
+-- Anchors leave their table only to be projected anew, and positions are given out again then: all are put once more.
+CREATE TRIGGER anchors_are_published_anew AFTER DELETE ON anchor BEGIN DELETE FROM anchors_published; END;
 
 -- How much of each epoch's tree central storage holds as tiles.
 CREATE TABLE tiles_published (

@@ -16,7 +16,7 @@ from edged.evidence.verification.selection import ExportList
 
 
 def plan_export(view: LedgerView, *, export: ExportId, segments: Sequence[SegmentId], upto_seq: int) -> bytes:
-    """Give the bytes of `export.json` for an export whose entry is going to have the number `upto_seq`.
+    """Give the bytes of `export.json` for an export whose entry is going to have the number `upto_seq`, or a later one.
 
     The caller stores them beside that entry, which cites their SHA-256. Raises UsageError for a segment that the
     ledger does not know.
@@ -33,7 +33,7 @@ def plan_export(view: LedgerView, *, export: ExportId, segments: Sequence[Segmen
 def concerning(view: LedgerView, segments: Sequence[SegmentId], upto_seq: int) -> list[int]:
     """Give the numbers, below `upto_seq` and ascending, of every entry that concerns the segments, theirs included."""
     book = _Book(view, upto_seq)
-    chosen = {*book.of_type("genesis"), *book.of_type("close")}
+    chosen: set[int] = set()
     dockings = set()
     for segment in dict.fromkeys(segments):
         about = book.naming("segment", segment)
@@ -46,7 +46,15 @@ def concerning(view: LedgerView, segments: Sequence[SegmentId], upto_seq: int) -
         chosen.update(book.naming("docking", docking))
     cited = [ref for seq in chosen for ref in _cited(book.entry(seq))]
     chosen.update(seq for ref in cited if (seq := view.seq_of(ref)) is not None and seq < upto_seq)
-    return sorted(chosen)
+    chosen.update(_of_epochs(book, min(chosen, default=upto_seq)))
+    return sorted(chosen | {each for seq in chosen for each in view.anchors_covering(seq, upto_seq)})
+
+
+def _of_epochs(book: "_Book", oldest: int) -> Iterator[int]:
+    """Give how the epoch of the oldest entry began, and all beginnings and ends of epochs since, so that they join."""
+    begun = book.of_type("genesis")
+    first = max((seq for seq in begun if seq <= oldest), default=0)
+    yield from (seq for seq in [*begun, *book.of_type("close")] if seq >= first)
 
 
 class _Book:

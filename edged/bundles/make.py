@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from edged.bundles import pages
+from edged.bundles.anchored import joints, write_cited, write_end
 from edged.bundles.bag import BagWriter
 from edged.bundles.load import FolderFiles, read_blocks
 from edged.bundles.plan import Plan, read_plan, texts
@@ -25,6 +26,7 @@ from edged.evidence import bodies
 from edged.evidence.certificates import load_certificates
 from edged.evidence.digests import Digests
 from edged.evidence.ids import bundle_name
+from edged.evidence.policy import parse as parse_policy
 from edged.evidence.proofs import format_proof
 from edged.evidence.verification import Report, Trust, verify
 from edged.evidence.verification.layout import EXPORT, TEXTS
@@ -62,7 +64,7 @@ def make_bundle(  # noqa: PLR0913 - what a bundle holds is the caller's to say
     plan = read_plan(view, export_seq)
     with _new(out) as folder:
         bag = BagWriter(folder)
-        _write_log(bag, view, plan)
+        _write_logs(bag, view, plan)
         _write_entries(bag, view, plan)
         for segment in plan.sealed.values():
             _copy_original(bag, view, segment)
@@ -71,15 +73,15 @@ def make_bundle(  # noqa: PLR0913 - what a bundle holds is the caller's to say
         if inventories:
             _write_inventories(bag, view, plan)
         bag.write(TEXTS, texts(view, plan))
-        root = view.root_pem()
-        bag.write("data/trust/root.pem", root)
-        trust = Trust(roots=load_certificates(root))
+        trust = _write_trust(bag, view, plan)
         for name, page in pages.instructions(plan).items():
             bag.write(name, page)
+        bag.write(pages.PAGE, pages.verify_page())
         bag.write_lists(_about(plan))
         report = verify(FolderFiles(folder), trust, pool)
-        bag.write("data/report.json", pages.report_json(report))
-        bag.write("data/report.html", pages.report_html(report, plan))
+        checked = pages.Checked(by_station=True, moment=plan.exported, trust=trust, tool=pages.TOOL)
+        bag.write("data/report.json", pages.report_json(report, checked))
+        bag.write("data/report.html", pages.report_html(report, pages.read_account(FolderFiles(folder)), checked))
         bag.write_lists(_about(plan))
         _open_to_readers(folder)
     return Made(path=out, report=report)
@@ -106,23 +108,48 @@ def _new(out: Path) -> Iterator[Path]:
         raise kind(f"{out} cannot be written: {error.strerror or error}.") from error
 
 
-def _write_log(bag: BagWriter, view: LedgerView, plan: Plan) -> None:
-    bag.write(f"data/logs/{plan.log}/station.pem", view.certificates_pem())
-    bag.write(f"data/logs/{plan.log}/{plan.size}/checkpoint", plan.checkpoint)
+def _write_logs(bag: BagWriter, view: LedgerView, plan: Plan) -> None:
+    for epoch, ends in plan.ends.items():
+        folder = f"data/logs/{plan.log_of(epoch)}"
+        bag.write(f"{folder}/station.pem", view.certificates_pem(epoch))
+        for end in ends:
+            write_end(bag, f"{folder}/{end.size}", end)
+        for name, joint in joints(view, epoch, ends):
+            bag.write(f"{folder}/{name}", joint)
+    write_cited(bag, view, plan.entries.values())
+
+
+def _write_trust(bag: BagWriter, view: LedgerView, plan: Plan) -> Trust:
+    """Write what the station knows of those whom a verifier may trust, and give it for the bundle's own report."""
+    root, tsa, policy = view.root_pem(), view.tsa_pem(), view.policy_text()
+    bag.write("data/trust/root.pem", root)
+    if tsa:
+        bag.write("data/trust/tsa.pem", tsa)
+    if policy:
+        bag.write("data/trust/policy.txt", policy)
+    return Trust(
+        roots=load_certificates(root),
+        authorities=load_certificates(tsa) if tsa else (),
+        policy=parse_policy(policy) if policy else None,
+        # Not now: the same export gives the same bytes again.
+        now=plan.exported,
+    )
 
 
 def _write_entries(bag: BagWriter, view: LedgerView, plan: Plan) -> None:
     """Write every entry with its proof: those of the segments in their folders, the others under custody."""
     bag.write(EXPORT, plan.export_list)
-    for seq, data in plan.data.items():
-        proof = format_proof(seq, view.inclusion_proof(seq, plan.size), plan.checkpoint)
-        if seq in plan.sealed:
-            folder = f"data/segments/{plan.sealed[seq].segment}"
+    for number, data in plan.data.items():
+        entry = plan.entries[number]
+        end = plan.end_of(number)
+        proof = format_proof(entry.seq, view.inclusion_proof(number, end.size), end.whole)
+        if number in plan.sealed:
+            folder = f"data/segments/{plan.sealed[number].segment}"
             bag.write(f"{folder}/entry.json", data)
             bag.write(f"{folder}/entry.tlog-proof", proof)
         else:
-            bag.write(f"data/custody/{plan.log}/{seq}.json", data)
-            bag.write(f"data/custody/{plan.log}/{seq}.tlog-proof", proof)
+            bag.write(f"data/custody/{plan.log_of(entry.epoch)}/{entry.seq}.json", data)
+            bag.write(f"data/custody/{plan.log_of(entry.epoch)}/{entry.seq}.tlog-proof", proof)
 
 
 def _copy_original(bag: BagWriter, view: LedgerView, segment: bodies.Segment) -> None:
@@ -172,7 +199,11 @@ def _copy_derivative(bag: BagWriter, view: LedgerView, plan: Plan, segment: bodi
 def _write_inventories(bag: BagWriter, view: LedgerView, plan: Plan) -> None:
     for entry in plan.entries.values():
         if isinstance(entry.body, bodies.Docking):
-            inventory = view.document(entry.body.inventory_sha256)
+            try:
+                inventory = view.document(entry.body.inventory_sha256)
+            except UnreadableError:
+                # Lost with an older book: the bundle says `not-established` of what only the inventory can show.
+                continue
             bag.write(f"data/dockings/{entry.body.docking}/inventory.json", inventory)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from edged.bundles.anchored import End, end_for, ends_of
 from edged.bundles.port import LedgerView
 from edged.errors import LedgerError, MalformedError, UnavailableError, UsageError
 from edged.evidence import bodies, canonical
@@ -18,26 +19,48 @@ class Plan:
     """Everything about a bundle that the ledger decides."""
 
     station: StationId
-    epoch: EpochId
     export: bodies.Export
-    export_seq: int
+    export_number: int
     exported: datetime
     """When the station says it wrote the `export` entry."""
     export_list: bytes
     """The bytes of `export.json`."""
     data: Mapping[int, bytes]
-    """The bytes of every entry of the bundle by number, the `export` entry among them."""
+    """The bytes of every entry of the bundle by its number, the `export` entry among them."""
     entries: Mapping[int, Entry]
     sealed: Mapping[int, bodies.Segment]
     """The segments to hand over, by the number of their entry."""
-    size: int
-    """Size of the log at the checkpoint that every proof ends in."""
-    checkpoint: bytes
+    ends: Mapping[EpochId, tuple[End, ...]]
+    """Where proofs end, in each epoch that an entry of the bundle is of; smallest first."""
+
+    @property
+    def epoch(self) -> EpochId:
+        """Give the epoch that the `export` entry is of, the newest one here."""
+        return self.entries[self.export_number].epoch
+
+    @property
+    def export_seq(self) -> int:
+        """Give the index of the `export` entry in its log."""
+        return self.entries[self.export_number].seq
+
+    @property
+    def size(self) -> int:
+        """Give the size at which the proofs of the newest epoch end."""
+        return self.ends[self.epoch][-1].size
 
     @property
     def log(self) -> str:
-        """Give `STATION/EPOCH`, the part of a path that names the log."""
-        return f"{self.station}/{self.epoch}"
+        """Give `STATION/EPOCH`, the part of a path that names the log of the newest epoch."""
+        return self.log_of(self.epoch)
+
+    def log_of(self, epoch: EpochId) -> str:
+        """Give the part of a path that names the log of an epoch."""
+        return f"{self.station}/{epoch}"
+
+    def end_of(self, number: int) -> End:
+        """Give the checkpoint that an entry is proven to."""
+        entry = self.entries[number]
+        return end_for(self.ends[entry.epoch], entry.seq)
 
     def reasons(self) -> Iterator[Sha256]:
         """Give the digest of every reason that an entry of the bundle cites."""
@@ -75,20 +98,33 @@ def read_plan(view: LedgerView, export_seq: int) -> Plan:
         data[seq] = view.entry_bytes(seq)
     entries = {seq: parse(data[seq]) for seq in sorted(data)}
     sealed = _sealed(entries, set(listed.segments))
-    size, checkpoint = covering
     return Plan(
         station=view.station,
-        epoch=view.epoch,
         export=export.body,
-        export_seq=export_seq,
+        export_number=export_seq,
         exported=export.time,
         export_list=export_list,
         data=data,
         entries=entries,
         sealed=sealed,
-        size=size,
-        checkpoint=checkpoint,
+        ends=ends_of(
+            view,
+            entries,
+            {
+                epoch: covering if epoch == export.epoch else _last(view, epoch)
+                for epoch in sorted({entry.epoch for entry in entries.values()})
+            },
+        ),
     )
+
+
+def _last(view: LedgerView, epoch: EpochId) -> tuple[int, bytes]:
+    found = view.last_checkpoint(epoch)
+    if found is None:
+        raise UnavailableError(
+            f"Epoch {epoch} is not signed to its end yet.", hint="The station does so by itself; try again then."
+        )
+    return found
 
 
 def _sealed(entries: Mapping[int, Entry], wanted: set[SegmentId]) -> dict[int, bodies.Segment]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final, Literal, NoReturn
 
 from edged.errors import UnreadableError
+from edged.evidence.verification.layout import holds
 from edged.evidence.verification.port import MAX_FILES, BundleFile
 
 _BLOCK_BYTES: Final = 1 << 20
@@ -33,6 +34,8 @@ _ENCRYPTED: Final = 0x0041
 _FULL_16: Final = 0xFFFF
 _FULL_32: Final = 0xFFFFFFFF
 _ZIP64: Final = 0x0001
+_PLAIN_VERSION: Final = 20
+_ZIP64_VERSION: Final = 45
 _FIXED_TIME: Final = (1980, 1, 1, 0, 0, 0)
 _UNIX: Final = 3
 _HARMLESS: Final = frozenset({_ZIP64, 0x5455, 0x7875})
@@ -43,8 +46,10 @@ _HARMLESS: Final = frozenset({_ZIP64, 0x5455, 0x7875})
 class _Member:
     file: BundleFile
     raw_name: bytes
+    versions: frozenset[int]
+    """Versions needed that the local header may name."""
     told: tuple[int, ...]
-    """Version, flags, method, time, date and CRC, which the local header must repeat."""
+    """Flags, method, time, date and CRC, which the local header must repeat."""
     size: int
     header_at: int
 
@@ -150,6 +155,8 @@ class ZipFiles:
                 self._refuse("its directory is malformed")
             if flags & _ENCRYPTED:
                 self._refuse("it is encrypted; a bundle never is")
+            # A place beyond 32 bits makes the directory, and it alone, ask for a program that knows zip64.
+            versions = {needed, _PLAIN_VERSION} if (needed, start) == (_ZIP64_VERSION, _FULL_32) else {needed}
             size, packed, start = self._widen(directory[end - extra : end], (size, packed, start))
             if flags & ~_UTF_8 or method or packed != size:
                 self._refuse("a file in it is compressed or written as a stream; a bundle is stored as it is")
@@ -161,7 +168,8 @@ class ZipFiles:
             yield _Member(
                 file=BundleFile(path=path.rstrip("/"), kind=kind, size_bytes=size),
                 raw_name=raw_name,
-                told=(needed, flags, method, time, date, crc),
+                versions=frozenset(versions),
+                told=(flags, method, time, date, crc),
                 size=size,
                 header_at=start,
             )
@@ -175,9 +183,9 @@ class ZipFiles:
         mark, needed, flags, method, time, date, crc, packed, size, name, extra = _LOCAL.unpack(header)
         tail = self._read(member.header_at + _LOCAL.size, name + extra)
         size, packed = self._widen(tail[name:], (size, packed))
-        told = (needed, flags, method, time, date, crc)
+        told = (flags, method, time, date, crc)
         agreed = (member.told, member.size, member.size, member.raw_name) == (told, size, packed, tail[:name])
-        if mark != b"PK\x03\x04" or not agreed:
+        if mark != b"PK\x03\x04" or needed not in member.versions or not agreed:
             self._refuse("the header of a file in it contradicts the directory")
         return member.header_at + _LOCAL.size + len(tail)
 
@@ -219,8 +227,8 @@ class ZipFiles:
             rest = path.partition("/")[2]
             if rest:
                 below[rest] = BundleFile(path=rest, kind=file.kind, size_bytes=file.size_bytes), start
-        above = {path[:at] for path in found for at, mark in enumerate(path) if mark == "/"}
-        if any(path in found and found[path][0].kind != "folder" for path in above):
+        paths = sorted(found)
+        if any(file.kind != "folder" and holds(paths, path) for path, (file, _) in found.items()):
             self._refuse("a name in it is a file and a folder at once")
         if not below or len({path.partition("/")[0] for path in found}) != 1:
             self._refuse("a bundle's zip holds exactly one folder")

@@ -11,7 +11,23 @@ from typing import Annotated, Final, cast
 import typer
 
 from edged import __version__
-from edged.cli import bundle, check, init, ledger, run, status, verify
+from edged.cli import (
+    bays,
+    bundle,
+    check,
+    doctor,
+    init,
+    intake,
+    key,
+    ledger,
+    media,
+    mountd,
+    run,
+    status,
+    store,
+    verify,
+    witness,
+)
 from edged.cli.output import ReaderLeftError, err, put
 from edged.errors import EdgedError, StorageError, UsageError
 
@@ -32,7 +48,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (init, run, status, check, bundle, verify, ledger):
+for command in (
+    init,
+    key,
+    run,
+    status,
+    check,
+    doctor,
+    store,
+    bays,
+    intake,
+    bundle,
+    verify,
+    ledger,
+    media,
+    mountd,
+    witness,
+):
     command.register(app)
 
 

@@ -8,7 +8,6 @@ from rich.table import Table
 from edged.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, amount, console, print_json, say
 from edged.config import read_station
 from edged.control.client import ask
-from edged.station.files import SOCKET
 
 _LISTED = 5
 
@@ -21,7 +20,7 @@ def register(app: typer.Typer) -> None:
 def status(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
     """Show what the running station is doing."""
     station = read_station(config)
-    answer = ask(station.paths.state / SOCKET, "status")
+    answer = ask(station.control_socket, "status")
     if as_json:
         print_json(answer)
         return

@@ -1,6 +1,7 @@
 """A command's end of the control socket."""
 
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,8 +12,18 @@ _CONNECT_SECONDS: Final = 5.0
 _ANSWER_SECONDS: Final = 120.0
 
 
-def ask(path: Path, do: str, **arguments: Any) -> Any:  # noqa: ANN401 - JSON values both ways
-    """Ask the daemon behind a socket; raises UnavailableError if none answers, RemoteError if it refuses."""
+def ask(
+    path: Path,
+    do: str,
+    *,
+    handing: Sequence[int] = (),
+    patience_seconds: float | None = _ANSWER_SECONDS,
+    **arguments: Any,  # noqa: ANN401
+) -> Any:  # noqa: ANN401 - JSON values both ways
+    """Ask the daemon behind a socket, handing over descriptors with it; None as patience waits for ever.
+
+    Raises UnavailableError if none answers, RemoteError if it refuses.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(_CONNECT_SECONDS)
         try:
@@ -20,11 +31,14 @@ def ask(path: Path, do: str, **arguments: Any) -> Any:  # noqa: ANN401 - JSON va
         except OSError as error:
             raise UnavailableError(
                 f"No daemon answers at {path}: {error.strerror or error}.",
-                hint="Start it with `systemctl start edged` or `edged run`; as its own user or root you may ask it.",
+                hint="Start it with `systemctl start edged` or `edged run`; those in its group, and root, may ask it.",
             ) from error
-        connection.settimeout(_ANSWER_SECONDS)
+        connection.settimeout(patience_seconds)
         try:
-            connection.sendall(write_request(Request(do=do, arguments=arguments)))
+            line = write_request(Request(do=do, arguments=arguments))
+            sent = socket.send_fds(connection, [line], list(handing))
+            if rest := line[sent:]:
+                connection.sendall(rest)
             with connection.makefile("rb") as answers:
                 line = answers.readline()
         except OSError as error:

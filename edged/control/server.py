@@ -10,12 +10,12 @@ import os
 import socket
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from edged.clock import Clock
-from edged.control.peer import Peer, Role, peer_of
+from edged.control.peer import Groups, Peer, Role, peer_of
 from edged.control.protocol import MAX_REQUEST_BYTES, read_request, write_answer, write_error
 from edged.errors import EdgedError, MalformedError, NotAllowedError, StorageError, UsageError
 
@@ -26,6 +26,8 @@ _REQUEST_SECONDS: Final = 10.0
 _AT_ONCE: Final = 64
 _PAUSE_SECONDS: Final = 1.0
 """How long to wait when the system refuses a connection, as for want of descriptors."""
+_ROLES: Final = "The groups named under [control] in station.toml give roles; `usermod -aG` puts a person into them."
+_MOST_HANDED: Final = 1
 _LONGEST_PATH: Final = 107
 """Bytes that fit into sockaddr_un (unix(7))."""
 
@@ -42,12 +44,19 @@ class ControlServer:
     """Serves the calls on a UNIX socket."""
 
     def __init__(
-        self, path: Path, calls: dict[str, Call], clock: Clock, *, request_seconds: float = _REQUEST_SECONDS
+        self,
+        path: Path,
+        calls: dict[str, Call],
+        clock: Clock,
+        *,
+        groups: Groups | None = None,
+        request_seconds: float = _REQUEST_SECONDS,
     ) -> None:
         """Listen at `path`, in place of what an earlier daemon left; raises StorageError if that cannot be."""
         self._path = path
         self._calls = calls
         self._clock = clock
+        self._groups = groups
         self._request_seconds = request_seconds
         self._stopping = threading.Event()
         self._free = threading.Semaphore(_AT_ONCE)
@@ -96,37 +105,49 @@ class ControlServer:
                 connection.sendall(answer)
 
     def _answer(self, connection: socket.socket) -> bytes:
-        peer = peer_of(connection)
-        request = read_request(self._read(connection))
+        with contextlib.ExitStack() as held:
+            return self._run(peer_of(connection, self._groups), *self._read(connection, held))
+
+    def _run(self, peer: Peer, line: bytes, handed: tuple[int, ...]) -> bytes:
+        request = read_request(line)
         call = self._calls.get(request.do)
         if call is None:
             raise UsageError(f"The daemon cannot do {request.do!r}.", hint="Is it of the same version as this command?")
         if not peer.may(call.role):
-            raise NotAllowedError(f"User {peer.name} may not do {request.do!r}: it takes the role {call.role}.")
-        return write_answer(call.run(request.arguments, peer))
+            raise NotAllowedError(
+                f"User {peer.name} may not do {request.do!r}: it takes the role {call.role}.", hint=_ROLES
+            )
+        return write_answer(call.run(request.arguments, replace(peer, handed=handed)))
 
-    def _read(self, connection: socket.socket) -> bytes:
-        """Read the line of a request; raises MalformedError for one that is too long, or does not end in time."""
+    def _read(self, connection: socket.socket, held: contextlib.ExitStack) -> tuple[bytes, tuple[int, ...]]:
+        """Read the line of a request, and what descriptors came with it, which `held` closes.
+
+        Raises MalformedError for a line that is too long, or does not end in time.
+        """
+        handed: list[int] = []
         until = self._clock.monotonic() + self._request_seconds
         data = bytearray()
         with contextlib.suppress(OSError):
             while b"\n" not in data and len(data) < MAX_REQUEST_BYTES and (left := until - self._clock.monotonic()) > 0:
                 connection.settimeout(left)
-                piece = connection.recv(MAX_REQUEST_BYTES - len(data))
+                piece, descriptors, _, _ = socket.recv_fds(connection, MAX_REQUEST_BYTES - len(data), _MOST_HANDED)
+                for descriptor in descriptors:
+                    held.callback(os.close, descriptor)
+                handed += descriptors
                 if not piece:
                     break
                 data += piece
         line, end, _ = bytes(data).partition(b"\n")
         if not end:
             raise MalformedError("The request is longer than a request may be, or not finished.")
-        return line
+        return line, tuple(handed)
 
 
 def _listen(path: Path) -> socket.socket:
     if len(os.fsencode(path)) > _LONGEST_PATH:
         raise StorageError(
             f"The control socket's path {path} is longer than a UNIX socket allows.",
-            hint="Choose a shorter state folder.",
+            hint="Name a shorter one under [control] in station.toml.",
         )
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:

@@ -47,6 +47,7 @@ from edged.evidence.shapes import (
     Reference,
     Root,
     SegmentId,
+    Sm3,
     StoreId,
     Term,
     VerifierKey,
@@ -146,7 +147,7 @@ class Segment(Body):
     path: CardPath
     bytes: Count
     sha256: Digest
-    sm3: Digest | None = None
+    sm3: Sm3 | None = None
     chunks: Chunks
     recorder: RecorderId
     recorder_seq: Annotated[int, Field(ge=1, le=2**53 - 1)]

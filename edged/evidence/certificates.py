@@ -93,6 +93,16 @@ def raw_public_key(certificate: x509.Certificate) -> bytes:
     return key.public_bytes_raw()
 
 
+def key_bytes(certificate: x509.Certificate) -> bytes:
+    """Give the public key as DER SubjectPublicKeyInfo; of a key that cannot be read, the whole certificate."""
+    try:
+        return certificate.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+    except _UNREADABLE:
+        return certificate.public_bytes(serialization.Encoding.DER)
+
+
 def extension_of(holder: x509.Certificate | x509.RevokedCertificate, kind: type[_E]) -> _E | None:
     """Give an extension of a certificate or of an entry of a revocation list, None if it has none."""
     try:
@@ -109,13 +119,17 @@ def to_pem(certificates: Sequence[x509.Certificate]) -> bytes:
 def load_certificates(data: bytes) -> tuple[x509.Certificate, ...]:
     """Read the certificates of a PEM file, at least one; whatever `identity` looks at in them is readable."""
     try:
-        certificates = x509.load_pem_x509_certificates(data)
-        for each in certificates:
-            _ = each.subject, each.issuer, each.extensions
-            _ = each.not_valid_before_utc, each.not_valid_after_utc
+        return tuple(_readable(each) for each in x509.load_pem_x509_certificates(data))
     except _UNREADABLE as error:
         raise MalformedError(f"the certificate cannot be read: {error}") from error
-    return tuple(certificates)
+
+
+def load_der_certificate(data: bytes) -> x509.Certificate:
+    """Read one certificate in DER; whatever `chains` looks at in it is readable."""
+    try:
+        return _readable(x509.load_der_x509_certificate(data))
+    except _UNREADABLE as error:
+        raise MalformedError(f"the certificate cannot be read: {error}") from error
 
 
 def load_crls(data: bytes) -> tuple[x509.CertificateRevocationList, ...]:
@@ -124,6 +138,13 @@ def load_crls(data: bytes) -> tuple[x509.CertificateRevocationList, ...]:
         pieces = [_CRL_MARK + piece for piece in data.split(_CRL_MARK)[1:]]
         return tuple(_load_crl(x509.load_pem_x509_crl, piece) for piece in pieces)
     return (_load_crl(x509.load_der_x509_crl, data),)
+
+
+def _readable(certificate: x509.Certificate) -> x509.Certificate:
+    """Read the parts of a certificate now, so that none raises later."""
+    _ = certificate.subject, certificate.issuer, certificate.extensions
+    _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    return certificate
 
 
 def _load_crl(load: Callable[[bytes], x509.CertificateRevocationList], data: bytes) -> x509.CertificateRevocationList:

@@ -1,7 +1,8 @@
-"""Both digests of a segment in one pass: SHA-256 of the whole and of every 8 MiB (EVIDENCE.md, section 1).
+"""The digests of a segment in one pass: SHA-256 of the whole and of every 8 MiB (EVIDENCE.md, section 1).
 
 The chunk list says where a file was altered, lets a part of it be checked alone, and predicts the composite
-checksum that an S3 store computes for a multipart upload in parts of 8 MiB.
+checksum that an S3 store computes for a multipart upload in parts of 8 MiB. SM3 of the whole (GB/T 32905) is a third
+digest, for whoever asks for it: OpenSSL computes it, and there are builds of OpenSSL that cannot.
 """
 
 import hashlib
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from edged.errors import MalformedError
-from edged.evidence.ids import Sha256
+from edged.evidence.ids import Sha256, Sm3
 from edged.evidence.text import to_base64
 
 CHUNK_BYTES: Final = 8_388_608
@@ -35,6 +36,9 @@ class Digests:
 
     parts: tuple[bytes, ...]
     """Raw digest of each chunk; none for an empty file."""
+
+    sm3: Sm3 | None = None
+    """SM3 of the whole file; None where nobody asked for it."""
 
     @property
     def chunk_list(self) -> bytes:
@@ -63,16 +67,17 @@ class Digests:
 
 
 class Digester:
-    """Computes both digests of a file that is fed to it once, in buffers of any length.
+    """Computes the digests of a file that is fed to it once, in buffers of any length.
 
-    With `helper`, the digest of the whole runs on one of its threads while the chunks are digested on the
+    With `helper`, each digest of the whole runs on one of its threads while the chunks are digested on the
     caller's; hashlib releases the interpreter lock for buffers of this size. A buffer may be reused as soon
-    as `update` returns.
+    as `update` returns. `sm3` asks for that digest as well, where `has_sm3` says that there is one.
     """
 
-    def __init__(self, *, helper: Executor | None = None) -> None:
+    def __init__(self, *, helper: Executor | None = None, sm3: bool = False) -> None:
         self._helper = helper
         self._whole = hashlib.sha256()
+        self._sm3 = hashlib.new("sm3") if sm3 else None
         self._chunk = hashlib.sha256()
         self._in_chunk_bytes = 0
         self._size_bytes = 0
@@ -81,19 +86,27 @@ class Digester:
     def update(self, buffer: Buffer) -> None:
         """Take in the next bytes of the file."""
         view = memoryview(buffer).cast("B")
+        wholes = [self._whole] if self._sm3 is None else [self._whole, self._sm3]
         if self._helper is None or len(view) < _WORTH_A_THREAD:
-            self._whole.update(view)
+            for whole in wholes:
+                whole.update(view)
             self._update_chunks(view)
         else:
-            whole = self._helper.submit(self._whole.update, view)
+            running = [self._helper.submit(whole.update, view) for whole in wholes]
             self._update_chunks(view)
-            whole.result()
+            for each in running:
+                each.result()
         self._size_bytes += len(view)
 
     def finish(self) -> Digests:
         """Give what was found; bytes may still be added afterwards, and the digester asked again."""
         parts = [*self._parts, self._chunk.digest()] if self._in_chunk_bytes else self._parts
-        return Digests(size_bytes=self._size_bytes, sha256=Sha256(self._whole.hexdigest()), parts=tuple(parts))
+        return Digests(
+            size_bytes=self._size_bytes,
+            sha256=Sha256(self._whole.hexdigest()),
+            parts=tuple(parts),
+            sm3=None if self._sm3 is None else Sm3(self._sm3.hexdigest()),
+        )
 
     def _update_chunks(self, view: memoryview) -> None:
         while len(view):
@@ -105,6 +118,15 @@ class Digester:
                 self._chunk = hashlib.sha256()
                 self._in_chunk_bytes = 0
             view = view[len(piece) :]
+
+
+def has_sm3() -> bool:
+    """Say whether this machine's OpenSSL can compute SM3."""
+    try:
+        hashlib.new("sm3")
+    except ValueError:
+        return False
+    return True
 
 
 def sha256_hex(data: Buffer) -> Sha256:

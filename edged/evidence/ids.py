@@ -25,6 +25,7 @@ RuleId = NewType("RuleId", str)
 ExportId = NewType("ExportId", str)
 
 Sha256 = NewType("Sha256", str)
+Sm3 = NewType("Sm3", str)
 """A SHA-256 digest as 64 lower-case hex digits."""
 
 EntryRef = NewType("EntryRef", str)

@@ -79,12 +79,12 @@ def key_id(name: str, public: bytes, *, kind: int = ED25519) -> bytes:
     return hashlib.sha256(name.encode() + b"\n" + bytes([kind]) + public).digest()[:_KEY_ID_BYTES]
 
 
-def vkey(name: str, public: bytes) -> str:
+def vkey(name: str, public: bytes, *, kind: int = ED25519) -> str:
     """Write a raw Ed25519 public key of 32 bytes as a verifier key."""
     _check_name(name)
     if len(public) != _KEY_BYTES:
         raise MalformedError(f"an Ed25519 public key has 32 bytes, not {len(public)}")
-    return f"{name}+{key_id(name, public).hex()}+{to_base64(bytes([ED25519]) + public)}"
+    return f"{name}+{key_id(name, public, kind=kind).hex()}+{to_base64(bytes([kind]) + public)}"
 
 
 def parse_vkey(text: str) -> VerifierKey:

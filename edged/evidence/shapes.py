@@ -37,6 +37,7 @@ StoreId = Annotated[ids.StoreId, ID]
 ExportId = Annotated[ids.ExportId, ID]
 
 Digest = Annotated[ids.Sha256, HEX_256]
+Sm3 = Annotated[ids.Sm3, HEX_256]
 Reference = Annotated[ids.EntryRef, HEX_256]
 
 _INSTANT: Final = re.compile(

@@ -25,7 +25,7 @@ from edged.media.reading import PROBE_BOUNDS
 from edged.media.sandbox import Ended, Sandbox, regular_bytes
 from edged.media.whole import is_whole_jpeg, is_whole_mp4
 
-_BANNER: Final = re.compile(rb"ffmpeg version ([0-9A-Za-z.+~:-]{1,60}) ")
+_BANNER: Final = re.compile(rb"(?m)^ffmpeg version ([0-9A-Za-z.+~:-]{1,60}) ")
 _NEEDED_ENCODERS: Final = ("libx264", "aac", "mjpeg")
 _INSTALL_HINT: Final = "install ffmpeg 5.1 or newer from the distribution"
 _FULL_BYTES: Final = 1 << 20
@@ -105,7 +105,7 @@ class Media:
 
 def _tool(ended: Ended) -> str:
     """Read name and version off the banner of the very run that did the work."""
-    match = _BANNER.match(ended.stderr)
+    match = _BANNER.search(ended.stderr)
     if match is None:
         raise ToolError("ffmpeg does not say its version", hint=_INSTALL_HINT)
     return f"ffmpeg {match[1].decode('ascii')}"

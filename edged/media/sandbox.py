@@ -23,9 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from edged.child import run_child
 from edged.clock import Clock
 from edged.errors import StoppedError, ToolError, UnreadableError
-from edged.media.child import run_child
 
 INPUT: Final = "/in/media"
 """Where the sandboxed program finds the input file, whatever it is called outside."""

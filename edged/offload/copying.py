@@ -1,4 +1,4 @@
-"""The one pass over a file on a recorder: copy it, compute both digests, make it durable.
+"""The one pass over a file on a recorder: copy it, compute its digests, make it durable.
 
 Order: read a buffer, then write it and digest it while the next is being read; at the end compare the lengths,
 fsync. What is durable at the end is what was digested: both come from the same buffer, and the vault's copy is
@@ -20,8 +20,8 @@ _BUFFERS = 2
 """One is read into while the other is still being written."""
 
 
-def copy(source: int, draft: Draft, *, on_bytes: Callable[[int], None], stop: Event) -> Digests:
-    """Copy an open file of a recorder into a draft and settle it there.
+def copy(source: int, draft: Draft, *, on_bytes: Callable[[int], None], stop: Event, sm3: bool = False) -> Digests:
+    """Copy an open file of a recorder into a draft and settle it there; `sm3` asks for that digest as well.
 
     `on_bytes` is told the size of every buffer read. Raises RecorderError when the recorder stops giving bytes,
     StorageError or FullError when the vault stops taking them, StoppedError on shutdown; the draft is then to
@@ -29,8 +29,8 @@ def copy(source: int, draft: Draft, *, on_bytes: Callable[[int], None], stop: Ev
     """
     buffers = [bytearray(_BUFFER_BYTES) for _ in range(_BUFFERS)]
     pending: Future[None] | None = None
-    with ThreadPoolExecutor(max_workers=2, thread_name_prefix="copy") as writer:
-        digester = Digester(helper=writer)
+    with ThreadPoolExecutor(max_workers=3 if sm3 else 2, thread_name_prefix="copy") as writer:
+        digester = Digester(helper=writer, sm3=sm3)
         try:
             for turn in range(1 << 62):
                 if stop.is_set():

@@ -11,34 +11,42 @@ import threading
 from datetime import timedelta
 from pathlib import Path
 
-from edged import keys
 from edged.bays.profiles import load_profiles
 from edged.bays.register import load_register
 from edged.book import Book
 from edged.cases.disk import DiskFeed
 from edged.cases.folder import FeedFolder
-from edged.clock import Clock
-from edged.config import Credentials, StationConfig, StorePart, read_station, read_toml
+from edged.clock import Clock, SystemClock
+from edged.config import Credentials, DirectoryStorePart, StationConfig, StorePart, read_station, read_toml
 from edged.errors import ConfigError, InUseError
 from edged.evidence import canonical
-from edged.evidence.digests import sha256_hex
+from edged.evidence.digests import has_sm3, sha256_hex
 from edged.evidence.ids import Sha256, StationId, StoreId
+from edged.keys import KeyFolder
 from edged.media.media import Media
 from edged.media.sandbox import Sandbox
 from edged.rules.matters import Catalogue, Matters, catalogue
 from edged.rules.retention import Retention
+from edged.station.anchoring import check_anchors, open_authorities, open_witnesses
 from edged.station.files import KEYS, LOCK, making_folder
+from edged.station.jobs.anchor import AuthorityJob, RoundsJob, WitnessJob
+from edged.station.jobs.anchor_copies import AnchorCopiesJob
 from edged.station.jobs.classify import ClassifyJob, FeedJob
 from edged.station.jobs.derive import DeriveJob
+from edged.station.jobs.keys import KeyJob
 from edged.station.jobs.publish import PublishJob
 from edged.station.jobs.relock import RelockJob
 from edged.station.jobs.replicate import ReplicateJob
 from edged.station.jobs.reread import RereadJob
 from edged.station.live import Live
 from edged.station.parts import Parts
+from edged.station.reporting import broker_settings
+from edged.station.vendor import VendorCommands
 from edged.station.worker import Job, Pulse
+from edged.stores.directory import DirectorySettings, DirectoryStore
 from edged.stores.port import Store
 from edged.stores.s3 import S3Settings, S3Store
+from edged.supervision.settings import tls_context
 from edged.vault.disk import Disk
 from edged.vault.vault import Vault
 
@@ -68,16 +76,18 @@ class StateLock:
         os.close(self._fd)
 
 
-def build(config_folder: Path, clock: Clock, *, disk: Disk | None = None) -> Parts:
+def build(config_folder: Path, clock: Clock, *, disk: Disk | None = None, sandbox: Sandbox | None = None) -> Parts:
     """Build everything a running station is made of; raises EdgedError with what to do.
 
     The caller holds the `StateLock`.
     """
     config = read_station(config_folder)
+    _check_digests(config)
     rules = read_catalogue(config_folder)
     profiles = load_profiles(config_folder / "recorders")
     load_register(config_folder / "register.toml", profiles)
-    key = keys.load(config.paths.state / KEYS)
+    key = KeyFolder(config.paths.state / KEYS)
+    key.check()
     store = None if config.store is None else open_store(config.store)
     book = Book(config.paths.state, station=StationId(config.station.id), clock=clock)
     disk = disk or Disk()
@@ -86,6 +96,7 @@ def build(config_folder: Path, clock: Clock, *, disk: Disk | None = None) -> Par
     vault = Vault(config.paths.vault, disk, reserve_bytes=config.paths.reserve_mib << 20)
     vault.clear_incoming()
     shutil.rmtree(making_folder(config.paths.state), ignore_errors=True)
+    stop = threading.Event()
     parts = Parts(
         config=config,
         config_folder=config_folder,
@@ -95,17 +106,27 @@ def build(config_folder: Path, clock: Clock, *, disk: Disk | None = None) -> Par
         vault=vault,
         key=key,
         store=store,
-        media=Media(Sandbox(clock)),
+        media=Media(sandbox or Sandbox(clock)),
         profiles=profiles,
         catalogue=rules,
         policy=policy_digest(config_folder),
         live=Live(clock),
         pulse=pulse,
-        stop=threading.Event(),
+        stop=stop,
+        vendor=VendorCommands(clock, stop),
         turns=threading.Semaphore(config.bays.at_once),
     )
     parts.register()
     return parts
+
+
+def _check_digests(config: StationConfig) -> None:
+    """Refuse to start where a digest is asked for that this machine cannot compute."""
+    if config.ledger.sm3 and not has_sm3():
+        raise ConfigError(
+            "ledger.sm3 is true, but the OpenSSL of this machine cannot compute SM3.",
+            hint="Install an OpenSSL with SM3, or set sm3 = false: SHA-256 is always computed.",
+        )
 
 
 def build_jobs(parts: Parts) -> list[Job]:
@@ -119,12 +140,27 @@ def build_jobs(parts: Parts) -> list[Job]:
         horizon = timedelta(days=config.store.lock_horizon_days)
         jobs.append(ReplicateJob(parts, parts.store, at_once=config.store.uploads_at_once, horizon=horizon))
         jobs.append(PublishJob(parts, parts.store))
+        jobs.append(KeyJob(parts))
         jobs.append(RelockJob(parts, parts.store, horizon=horizon))
+        jobs += _build_anchoring(parts, parts.store)
     return jobs
 
 
-def open_store(part: StorePart) -> Store:
+def _build_anchoring(parts: Parts, store: Store) -> list[Job]:
+    """Give what has the ledger bounded in time; nothing is published, so nothing anchored, without a store."""
+    part = parts.config.anchors
+    authorities = open_authorities(part, parts.clock, parts.stop)
+    witnesses = open_witnesses(part, parts.clock, parts.stop)
+    asking: list[Job] = [AuthorityJob(parts, each, is_first=each is authorities[0]) for each in authorities]
+    asking += [WitnessJob(parts, each) for each in witnesses]
+    # Anchors of those who are not configured any more are published all the same.
+    return [*([RoundsJob(parts), *asking] if asking else []), AnchorCopiesJob(parts, store)]
+
+
+def open_store(part: StorePart | DirectoryStorePart) -> Store:
     """Give the central store that the configuration names; nothing is asked of it yet."""
+    if isinstance(part, DirectoryStorePart):
+        return DirectoryStore(DirectorySettings(id=StoreId(part.id), folder=part.folder))
     credentials = read_toml(part.credentials, Credentials)
     settings = S3Settings(
         id=StoreId(part.id),
@@ -160,9 +196,13 @@ def policy_digest(folder: Path) -> Sha256:
 def check_configuration(folder: Path) -> StationConfig:
     """Read every configuration file as the daemon would; raises ConfigError."""
     config = read_station(folder)
+    _check_digests(config)
     read_catalogue(folder)
     profiles = load_profiles(folder / "recorders")
     load_register(folder / "register.toml", profiles)
-    if config.store is not None:
+    if isinstance(config.store, StorePart):
         read_toml(config.store.credentials, Credentials)
+    if config.supervision is not None:
+        tls_context(broker_settings(config.supervision))
+    check_anchors(config.anchors, SystemClock())
     return config

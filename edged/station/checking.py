@@ -2,7 +2,8 @@
 
 Each check is named after what it shows; the invariants are those of the design, section 4:
     book         SQLite's own view of the file
-    ledger       bytes, order, `prev`, every tree hash, every decided and signed head (INV-4)
+    ledger       bytes, order, `prev`, every tree hash, every decided and signed head, epoch by epoch (INV-4)
+    keys         private keys are their owner's alone, fit the epochs, and those of ended epochs are destroyed
     projections  rebuilt from the entries and compared (INV-4)
     vault        each sealed file is there, whole and read-only; with `deep`, read and digested (INV-2, INV-3)
     wipes        nothing was erased without clearance and proofs before it (INV-1, INV-3)
@@ -14,37 +15,39 @@ Each check is named after what it shows; the invariants are those of the design,
 import os
 import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
-from edged import keys
 from edged.book import Book
 from edged.book.facts import DockingRow, SegmentRow
-from edged.book.ledger import Head, Stored
+from edged.book.log import Head, Log, Stored
 from edged.book.rebuilding import differences
 from edged.config import StationConfig
 from edged.errors import EdgedError, LedgerError, MalformedError, UnreadableError
 from edged.evidence import merkle
 from edged.evidence.bodies import (
+    Anchor,
     Anomaly,
     Body,
     Classification,
     Clearance,
     Docking,
     Export,
+    Genesis,
     Replica,
     Undocking,
     Wipe,
 )
 from edged.evidence.canonical import decode
-from edged.evidence.certificates import load_certificates, raw_public_key
+from edged.evidence.certificates import fingerprint, load_certificates, raw_public_key
 from edged.evidence.digests import Digester, sha256_hex
 from edged.evidence.entry import ZERO_REF, parse, reference
-from edged.evidence.ids import DockingId, Sha256
+from edged.evidence.ids import DockingId, EpochId, Sha256
 from edged.evidence.note import VerifierKey, parse_checkpoint, parse_note, parse_vkey, verify, vkey
+from edged.keys import KeyFolder, private_problems
 from edged.rules.classification import shortens
 from edged.rules.retention import parse_until
 from edged.station.files import KEYS, place_of
@@ -74,12 +77,14 @@ class Checker:
         self._config = config
         self._deep = deep
         self._patience_seconds = patience_seconds
+        self._keys = KeyFolder(config.paths.state / KEYS)
 
     def run(self) -> Iterator[tuple[str, list[Finding]]]:
         """Run every check, one after the other, and give its name with what it found."""
         checks = {
             "book": self._check_book,
             "ledger": self._check_ledger,
+            "keys": self._check_keys,
             "projections": self._check_projections,
             "vault": self._check_vault,
             "wipes": self._check_wipes,
@@ -100,39 +105,33 @@ class Checker:
     def _check_ledger(self) -> Iterator[str]:
         # The daemon may write meanwhile: size, entries and heads have to be of one moment.
         with self._book.database.snapshot():
-            ledger = self._book.ledger
-            heads = ledger.heads()
-            yield from self._check_chain(ledger.size(), {head.size: head for head in heads})
-            yield from self._check_notes(heads, ledger.epoch.origin)
-
-    def _check_chain(self, size: int, heads: dict[int, Head]) -> Iterator[str]:
-        ledger, hashes, prev = self._book.ledger, _Tree(), ZERO_REF
-        for first in range(0, size, _PAGE):
-            for stored in ledger.stored_between(first, min(first + _PAGE, size)):
-                yield from _check_entry(stored, hashes.size, prev)
-                prev = reference(stored.data)
-                for level, index, digest in hashes.append(merkle.leaf_hash(stored.data)):
-                    if not self._is_stored(level, index, digest):
-                        yield f"The stored tree hash {index} of level {level} is not that of the entries."
-                if (head := heads.pop(hashes.size, None)) is not None and head.root != hashes.root():
-                    yield f"The root decided for size {head.size} is not that of the entries."
-        if hashes.size != size:
-            yield f"The ledger has {hashes.size} entries where the last one is number {size - 1}."
-        for head in heads.values():
-            yield f"A head of size {head.size} was decided, beyond the {size} entries that are here."
-
-    def _is_stored(self, level: int, index: int, digest: bytes) -> bool:
-        try:
-            return self._book.ledger.tree_hash(level, index) == digest
-        except LedgerError:
-            return False
+            for epoch in self._book.ledger.epochs():
+                log = self._book.ledger.log(epoch)
+                heads = log.heads()
+                yield from _check_chain(log, {head.size: head for head in heads})
+                yield from self._check_notes(heads, epoch.origin)
 
     def _check_notes(self, heads: list[Head], origin: str) -> Iterator[str]:
-        pem, _ = keys.load_certificates(self._config.paths.state / KEYS)
+        pem = self._keys.certificates_of(origin)
+        if pem is None:
+            yield f"The certificate of {origin} is not here."
+            return
         key = parse_vkey(vkey(origin, raw_public_key(load_certificates(pem)[0])))
         for head in heads:
             if head.note is not None and not _is_signed(head, origin, key):
                 yield f"The checkpoint of size {head.size} is not what was decided, or not signed by this station."
+
+    def _check_keys(self) -> Iterator[str]:
+        ledger = self._book.ledger
+        for path in self._keys.private_files():
+            yield from private_problems(path)
+        for _, genesis in self._bodies(Genesis):
+            pem = self._keys.certificates_of(genesis.origin)
+            if pem is not None and genesis.certificate_sha256 != fingerprint(load_certificates(pem)[0]):
+                yield f"The certificate of {genesis.origin} is not the one that its first entry names."
+        signing = ledger.signing_epoch()
+        if not {signing.origin, ledger.epoch.origin} & self._keys.private_origins():
+            yield f"The private key of {signing.origin}, which is to be signed, is not here."
 
     # -------------------------------------------------------------------------------------------- vault
 
@@ -175,40 +174,50 @@ class Checker:
     def _check_wipes(self) -> Iterator[str]:
         with self._book.database.snapshot():
             clearances = dict(self._bodies(Clearance))
-            for seq, wipe in self._bodies(Wipe):
-                cleared = self._book.ledger.seq_of(wipe.clearance)
-                if cleared not in clearances or cleared >= seq:
-                    yield f"Entry {seq} is a wipe without a clearance before it."
+            for at, wipe in self._bodies(Wipe):
+                cleared = self._book.ledger.position_of(wipe.clearance)
+                if cleared not in clearances or cleared >= at:
+                    yield f"Entry {self._name(at)} is a wipe without a clearance before it."
                 elif not _names(clearances[cleared], wipe):
-                    yield f"Entry {seq} is a wipe of a file that its clearance does not name."
-            published = [head.size for head in self._book.ledger.heads() if head.published]
-            for seq, clearance in clearances.items():
-                yield from self._check_proofs(
-                    seq, clearance, max((size for size in published if size <= seq), default=0)
-                )
+                    yield f"Entry {self._name(at)} is a wipe of a file that its clearance does not name."
+            heads = {
+                epoch.id: [head.size for head in self._book.ledger.log(epoch).heads() if head.published]
+                for epoch in self._book.ledger.epochs()
+            }
+            for at, clearance in clearances.items():
+                yield from self._check_proofs(at, clearance, heads)
 
-    def _check_proofs(self, seq: int, clearance: Clearance, published: int) -> Iterator[str]:
+    def _check_proofs(
+        self, cleared: int, clearance: Clearance, published: Mapping[EpochId, list[int]]
+    ) -> Iterator[str]:
         """Look for the proofs of a clearance below the newest checkpoint that was published before it."""
-        ledger = self._book.ledger
+        ledger, name = self._book.ledger, self._name(cleared)
+        here = ledger.place(cleared)
         proven: dict[str, set[str]] = {}
         for proof in clearance.proofs:
-            at = ledger.seq_of(proof)
-            if at is None or at >= seq:
-                yield f"Clearance {seq} cites a proof that does not lie before it."
+            at = ledger.position_of(proof)
+            if at is None or at >= cleared:
+                yield f"Clearance {name} cites a proof that does not lie before it."
                 continue
-            if at >= published:
-                yield f"Clearance {seq} cites entry {at}, which was under no published checkpoint then."
+            place = ledger.place(at)
+            # Of an earlier epoch it is not known any more what was published when; it had ended by then. Of what was
+            # lost and taken in again, only the last checkpoint is here.
+            sizes = [size for size in published[place.epoch] if place.epoch != here.epoch or size <= here.seq]
+            if place.seq >= max(sizes, default=0) and not self._book.restoration.is_recovered(cleared):
+                yield f"Clearance {name} cites entry {self._name(at)}, which was under no published checkpoint then."
             replica = self._body(at)
             if isinstance(replica, Replica):
                 proven.setdefault(replica.segment, set()).add(replica.store)
         for item in clearance.items:
             stores = proven.get(item.segment, set())
             if "vault" not in stores or len(stores) < 2:  # noqa: PLR2004 - the vault and a central store
-                yield f"Clearance {seq} clears {item.segment} without proof of its copies in vault and store."
+                yield f"Clearance {name} clears {item.segment} without proof of its copies in vault and store."
 
     def _check_accounting(self) -> Iterator[str]:
         with self._book.database.snapshot():
             excused = {(a.docking, str(a.detail.get("path", ""))) for _, a in self._bodies(Anomaly)}
+            for seq, anchor in self._bodies(Anchor):
+                yield from self._check_document(seq, anchor.sha256)
             for seq, export in self._bodies(Export):
                 yield from self._check_document(seq, export.list_sha256)
             for seq, docking in self._bodies(Docking):
@@ -216,20 +225,24 @@ class Checker:
             for seq, undocking in self._bodies(Undocking):
                 docked = self._book.facts.docking(undocking.docking)
                 if docked is None:
-                    yield f"Entry {seq} ends a docking that never began."
+                    yield f"Entry {self._name(seq)} ends a docking that never began."
                 elif docked.outcome != "interrupted":
                     yield from self._check_docking(docked, excused)
 
-    def _check_document(self, seq: int, sha256: Sha256) -> Iterator[str]:
+    def _check_document(self, at: int, sha256: Sha256) -> Iterator[str]:
         try:
             if sha256_hex(self._book.registers.document(sha256)) != sha256:
-                yield f"The document that entry {seq} cites was altered."
+                yield f"The document that entry {self._name(at)} cites was altered."
         except UnreadableError:
-            yield f"The document that entry {seq} cites is not here."
+            if not self._book.restoration.is_recovered(at):
+                yield f"The document that entry {self._name(at)} cites is not here."
 
     def _check_docking(self, docking: DockingRow, excused: set[tuple[DockingId | None, str]]) -> Iterator[str]:
         try:
             listed = _listed(self._book.registers.document(docking.inventory_sha256))
+        except UnreadableError:
+            # That it is not here was told already, unless it was lost with an older book.
+            return
         except EdgedError as error:
             yield f"{docking.docking}: its inventory cannot be read: {error.message}"
             return
@@ -243,21 +256,26 @@ class Checker:
         for seq, body in self._bodies(Classification):
             was = before.get(body.segment, "undetermined")
             if body.basis != "person" and shortens(parse_until(was), parse_until(body.retain_until)):
-                yield f"Entry {seq} shortens the term of {body.segment} from {was} to {body.retain_until}."
+                yield f"Entry {self._name(seq)} shortens the term of {body.segment} from {was} to {body.retain_until}."
             before[body.segment] = body.retain_until
 
     def _bodies(self, kind: type[_B]) -> Iterator[tuple[int, _B]]:
-        """Give the entries of a type; one that cannot be read is told by the check of the ledger."""
-        for seq in self._book.ledger.of_type(kind.TYPE):
-            body = self._body(seq)
+        """Give the entries of a type with their positions; what cannot be read is told by the check of the ledger."""
+        for position in self._book.ledger.positions_of_type(kind.TYPE):
+            body = self._body(position)
             if isinstance(body, kind):
-                yield seq, body
+                yield position, body
 
-    def _body(self, seq: int) -> object:
+    def _body(self, position: int) -> object:
         try:
-            return parse(self._book.ledger.entry_bytes(seq)).body
+            return parse(self._book.ledger.bytes_at(position)).body
         except MalformedError:
             return None
+
+    def _name(self, position: int) -> str:
+        """Give the number of an entry as people look for it: `edged ledger show` counts in each epoch."""
+        place = self._book.ledger.place(position)
+        return f"{place.seq}" if place.epoch == self._book.ledger.epoch.id else f"{place.seq} of {place.epoch}"
 
     def _segments(self) -> Iterator[SegmentRow]:
         after = 0
@@ -275,6 +293,30 @@ def _to_the_end(check: Callable[[], Iterator[str]]) -> Iterator[str]:
         yield from check()
     except EdgedError as error:
         yield f"This could not be checked to the end: {error.message}"
+
+
+def _check_chain(log: Log, heads: dict[int, Head]) -> Iterator[str]:
+    size, hashes, prev = log.size(), _Tree(), ZERO_REF
+    for first in range(0, size, _PAGE):
+        for stored in log.stored_between(first, min(first + _PAGE, size)):
+            yield from _check_entry(stored, hashes.size, prev)
+            prev = reference(stored.data)
+            for level, index, digest in hashes.append(merkle.leaf_hash(stored.data)):
+                if not _is_stored(log, level, index, digest):
+                    yield f"The stored tree hash {index} of level {level} is not that of the entries."
+            if (head := heads.pop(hashes.size, None)) is not None and head.root != hashes.root():
+                yield f"The root decided for size {head.size} is not that of the entries."
+    if hashes.size != size:
+        yield f"The ledger has {hashes.size} entries where the last one is number {size - 1}."
+    for head in heads.values():
+        yield f"A head of size {head.size} was decided, beyond the {size} entries that are here."
+
+
+def _is_stored(log: Log, level: int, index: int, digest: bytes) -> bool:
+    try:
+        return log.tree_hash(level, index) == digest
+    except LedgerError:
+        return False
 
 
 def _check_entry(stored: Stored, seq: int, prev: str) -> Iterator[str]:

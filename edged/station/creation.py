@@ -77,8 +77,9 @@ def create(new: NewStation, clock: Clock) -> MadeStation:
     origin = origin_of(new.domain, new.station, epoch)
     _write_configuration(new, text)
     disk = Disk()
-    for folder in (new.state, config.bays.folder, config.cases.folder):
-        disk.make_folders(folder)
+    for made in (new.state, config.bays.folder, config.cases.folder):
+        if made is not None:
+            disk.make_folders(made)
     Vault(config.paths.vault, disk, reserve_bytes=0)
     key = keys.make(new.state / KEYS, station=new.station, origin=origin, clock=clock, root_key=new.root_key)
     book = Book(new.state, station=new.station, clock=clock)

@@ -7,12 +7,14 @@ any instruction instead is safe too (INV-10): what is due is derived from the bo
 import logging
 import threading
 
-from edged.bays.source import DirectorySource, Docked
+from edged.bays.source import Docked, Source
 from edged.errors import EdgedError
 from edged.station.assembly import build_jobs
 from edged.station.docking import Intake
 from edged.station.parts import Parts
+from edged.station.ports import Refusals, open_source
 from edged.station.releasing import end_interrupted, settle_wipes
+from edged.station.reporting import build_supervisor
 from edged.station.worker import Pauses, Worker, guarded
 
 _log = logging.getLogger(__name__)
@@ -28,7 +30,7 @@ class Bay(threading.Thread):
     def __init__(
         self,
         parts: Parts,
-        source: DirectorySource,
+        source: Source,
         docked: Docked,
         before: threading.Thread | None,
     ) -> None:
@@ -74,18 +76,14 @@ class Daemon:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        config = parts.config
         self._bays: dict[str, Bay] = {}
         self._leaving: dict[str, Bay] = {}
         self._lock = threading.Lock()
-        self._source = DirectorySource(
-            config.bays.folder,
-            config.bays.settle_seconds,
-            self._arrived,
-            self._departed,
-            clock=parts.clock,
-        )
-        self._workers = [Worker(job, live=parts.live, pulse=parts.pulse, stop=parts.stop) for job in build_jobs(parts)]
+        refusals = Refusals(parts, self._has_recorder)
+        self._source = open_source(parts, self._arrived, self._departed, refusals)
+        self._supervisor = build_supervisor(parts)
+        jobs = [*build_jobs(parts), refusals, *([] if self._supervisor is None else [self._supervisor])]
+        self._workers = [Worker(job, live=parts.live, pulse=parts.pulse, stop=parts.stop) for job in jobs]
 
     def start(self) -> None:
         """Start every worker and the bays; raises EdgedError if the bays cannot be watched."""
@@ -108,10 +106,28 @@ class Daemon:
         self._parts.pulse.beat()
         for thread in [*bays, *self._workers]:
             thread.join(_JOIN_SECONDS)
+        self._parts.claims.wait_for_handed_in(_JOIN_SECONDS)
+        self._source.close()
+        if self._supervisor is not None:
+            self._supervisor.close()
         if self._parts.store is not None:
             self._parts.store.close()
         self._parts.book.close()
         _log.info("stopped")
+
+    def check(self) -> str:
+        """Say in a few words what the station does; raises EdgedError if a part of it is dead."""
+        ended = [worker.name for worker in self._workers if not worker.is_alive()]
+        if ended:
+            raise EdgedError(f"The worker {ended[0]} has ended.")
+        entries = self._parts.book.ledger.size()
+        live = self._parts.live
+        alarms = ", ".join(alarm.source for alarm in live.alarms())
+        return f"{len(live.bays())} recorders docked, {entries} entries in the ledger; alarms: {alarms or 'none'}"
+
+    def _has_recorder(self, bay: str) -> bool:
+        with self._lock:
+            return bay in self._bays
 
     def _arrived(self, docked: Docked) -> None:
         with self._lock:
@@ -136,7 +152,7 @@ class Daemon:
             return
         for docking in self._parts.book.facts.open_dockings():
             with self._lock:
-                present = docking.bay in self._bays
+                present = docking.bay in self._bays or self._parts.claims.holds(docking.bay)
             if not present:
                 settle_wipes(self._parts, docking, None)
                 end_interrupted(self._parts, docking)

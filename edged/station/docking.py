@@ -11,10 +11,12 @@ ended as interrupted, and what was cleared but not confirmed as erased is looked
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC
+
+from pydantic import JsonValue
 
 from edged.bays import claims, inventory, wipe
 from edged.bays.recognise import Recognised, recognise
@@ -22,7 +24,7 @@ from edged.bays.register import Register
 from edged.bays.source import Docked, Source
 from edged.book.facts import DockingRow
 from edged.clock import random_hex
-from edged.errors import LedgerError, RefusedRecorderError, StoppedError
+from edged.errors import FullError, LedgerError, RefusedRecorderError, StoppedError
 from edged.evidence import bodies
 from edged.evidence.canonical import decode
 from edged.evidence.digests import sha256_hex
@@ -31,10 +33,22 @@ from edged.station.live import Phase
 from edged.station.parts import Parts
 from edged.station.releasing import Release, end_interrupted, settle_wipes
 from edged.station.sealing import Sealer
+from edged.station.vendor import Ran
 
 _log = logging.getLogger(__name__)
 
 _TURN_SECONDS = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class HandedIn:
+    """What a person says of a card or a file that was handed in."""
+
+    recognised: Recognised
+    reason: str
+    actor: str
+    only: bytes | None
+    """Raw name of the one file that is meant; None for all there is."""
 
 
 class Intake:
@@ -43,8 +57,16 @@ class Intake:
     `run` may be called again after it failed: it takes up what the book says is done.
     """
 
-    def __init__(self, parts: Parts, source: Source, docked: Docked, gone: threading.Event) -> None:
-        """`gone` is set when the recorder leaves, or the station stops."""
+    def __init__(
+        self,
+        parts: Parts,
+        source: Source | None,
+        docked: Docked,
+        gone: threading.Event,
+        handed: HandedIn | None = None,
+    ) -> None:
+        """`gone` is set when the recorder leaves, or the station stops; what has no source is never erased."""
+        self._handed = handed
         self._parts = parts
         self._source = source
         self._docked = docked
@@ -56,8 +78,8 @@ class Intake:
         parts, bay = self._parts, self._docked.bay
         if self._recorder is None:
             return
-        last = parts.book.facts.last_docking(self._recorder)
-        if last is not None and last.outcome is None and last.bay == bay:
+        last = parts.book.facts.last_docking_in(bay)
+        if last is not None and last.outcome is None and last.recorder == self._recorder:
             settle_wipes(parts, last, None)
             end_interrupted(parts, last)
         parts.claims.give_back(self._recorder, bay)
@@ -70,14 +92,21 @@ class Intake:
         parts = self._parts
         self._show("listing", text="Reading what is on the recorder.")
         try:
-            found = inventory.take_inventory(self._docked.root, self._gone)
-            recognised = self._recognise(found)
+            found = self._list()
+            recognised = self._recognise(found) if self._handed is None else self._handed.recognised
             parts.claims.take(recognised.recorder.id, self._docked.bay)
         except RefusedRecorderError as error:
+            if self._handed is not None:
+                raise
             self._refuse(error)
             return
         self._recorder = recognised.recorder.id
         self._dock(recognised, found)
+
+    def _list(self) -> inventory.Inventory:
+        if self._handed is None or self._handed.only is None:
+            return inventory.take_inventory(self._docked.root, self._gone)
+        return inventory.list_one(self._docked.root, self._handed.only)
 
     def _recognise(self, found: inventory.Inventory) -> Recognised:
         """Recognise the recorder by its card; raises RefusedRecorderError, RecorderError."""
@@ -122,6 +151,10 @@ class Intake:
         self._show("waiting", recorder=docking.recorder, officer=docking.officer, docking=docking.docking)
         with self._turn_to_read():
             left = self._take(docking, recognised, found)
+        if self._source is None:
+            end = bodies.Undocking(docking=docking.docking, outcome="kept", remaining=len(found.files))
+            self._parts.book.ledger.append(end)
+            return
         release = Release(self._parts, self._source, self._docked, docking, recognised.profile, self._gone)
         end = release.run(unsealed=left)
         self._parts.book.ledger.append(end)
@@ -163,6 +196,7 @@ class Intake:
                 settle_wipes(parts, other, None)
                 end_interrupted(parts, other)
         docking = DockingId(f"dk-{parts.clock.now():%Y%m%d}-{random_hex(8)}")
+        commands = self._run_commands(recognised)
         document = found.document(docking, self._filesystem)
         body = bodies.Docking(
             docking=docking,
@@ -176,18 +210,40 @@ class Intake:
             bytes=found.total_bytes,
             clock_offset_ms=None,
             clock_uncertainty_ms=None,
-            clock_set=False,
-            missing=self._missing(recorder.id, found),
+            clock_set=any(ran.purpose == "clock" and ran.outcome == "done" for ran in commands),
+            missing=0 if self._handed is not None else self._missing(recorder.id, found),
+            **self._further(commands),
         )
         odd = [_odd(docking, item) for item in found.items if item.kind == "other"]
         odd += [_trouble(docking, trouble) for trouble in found.troubles]
         odd += self._unqualified(docking, recognised.officer)
-        parts.book.ledger.append(body, *odd, documents=[document])
+        odd += [_failed(docking, recorder.id, ran) for ran in commands if ran.outcome != "done"]
+        actor = "edged" if self._handed is None else self._handed.actor
+        parts.book.ledger.append(body, *odd, documents=[document], actor=actor)
         _log.info("docking %s of %s begins: %d files, %d bytes", docking, recorder.id, body.files, body.bytes)
         row = parts.book.facts.docking(docking)
         if row is None:
             raise LedgerError(f"The book does not know docking {docking}, which was just written.")
         return row
+
+    def _run_commands(self, recognised: Recognised) -> tuple[Ran, ...]:
+        """Run what the profile wants before anything is read; nothing for what was handed in."""
+        if self._handed is not None:
+            return ()
+        vendor = self._parts.vendor
+        return (*vendor.take_unlocked(self._docked.bay), *vendor.set_clock(recognised.profile, self._docked))
+
+    def _further(self, commands: Sequence[Ran]) -> dict[str, JsonValue]:
+        """Give further keys of the `docking`: what udev says of the device, what was run, why it was handed in."""
+        further: dict[str, JsonValue] = {}
+        if self._handed is not None:
+            reason = self._parts.book.registers.add_reason(code="intake", text=self._handed.reason)
+            further["reason"] = reason.model_dump(mode="json")
+        if self._docked.device is not None:
+            further["device"] = asdict(self._docked.device)
+        if commands:
+            further["commands"] = [dict(ran.plain()) for ran in commands]
+        return further
 
     def _unqualified(self, docking: DockingId, officer: OfficerId | None) -> list[bodies.Anomaly]:
         """Flag footage by somebody unknown or not qualified today; it is taken in like any other (MISSION.md, R11)."""
@@ -213,7 +269,10 @@ class Intake:
         return len(listed - wiped - {item.path for item in found.files})
 
     def _take(self, docking: DockingRow, recognised: Recognised, found: inventory.Inventory) -> int:
-        """Seal or sight every file that this docking has not accounted for yet; gives how many could not be."""
+        """Seal or sight every file that this docking has not accounted for yet; gives how many could not be.
+
+        Raises FullError when all that fits into the vault was taken.
+        """
         parts = self._parts
         zone = recognised.zone or parts.config.station.zone
         claimed = claims.describe(found.items, recognised.profile, zone)
@@ -228,8 +287,17 @@ class Intake:
             files_done=len(accounted),
             bytes_done=docking.bytes - sum(item.size_bytes or 0 for item in todo),
         )
+        full: FullError | None = None
+        taken = []
         with Sealer(parts, self._docked, docking, self._gone) as sealer:
-            taken = [sealer.take(item, claimed[item.path]) for item in todo]
+            for item in todo:
+                try:
+                    taken.append(sealer.take(item, claimed[item.path]))
+                except FullError as error:
+                    # The next one may be smaller; and a length that only a damaged card claims must not hold it up.
+                    full = error
+        if full is not None:
+            raise full
         # A folder that could not be listed may hold files that nobody took.
         return taken.count(False) + sum(trouble.what != "vanished" for trouble in found.troubles)
 
@@ -293,6 +361,18 @@ def _odd(docking: DockingId, item: inventory.Item) -> bodies.Anomaly:
         docking=docking,
         subject=bodies.Subject(kind="docking", id=docking),
         detail={"path": item.path},
+    )
+
+
+def _failed(docking: DockingId, recorder: RecorderId, ran: Ran) -> bodies.Anomaly:
+    kind = "clock-command-failed"
+    if ran.purpose == "unlock":
+        kind = "unlock-command-failed"
+    return bodies.Anomaly(
+        kind=kind,
+        docking=docking,
+        subject=bodies.Subject(kind="recorder", id=recorder),
+        detail=dict(ran.plain()),
     )
 
 

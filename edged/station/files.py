@@ -12,7 +12,6 @@ from edged.evidence.ids import SegmentId
 from edged.vault.vault import Place, place
 
 KEYS = "keys"
-SOCKET = "control.sock"
 LOCK = "lock"
 
 _BLOCK_BYTES = 1 << 20

@@ -43,9 +43,14 @@ class BayState:
     replicated: int = 0
     wiped: int = 0
 
+    @property
+    def removable(self) -> bool:
+        """Whether the recorder can be taken out without interrupting anything."""
+        return self.phase in _REMOVABLE
+
     def plain(self) -> dict[str, object]:
         """Give the state as plain values, with whether the recorder can be taken out."""
-        return asdict(self) | {"removable": self.phase in _REMOVABLE}
+        return asdict(self) | {"removable": self.removable}
 
 
 @dataclass(frozen=True, kw_only=True)

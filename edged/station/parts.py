@@ -14,11 +14,12 @@ from edged.config import StationConfig
 from edged.errors import ConfigError, RefusedRecorderError, StorageError
 from edged.evidence.digests import Digests, parse_chunk_list, sha256_hex
 from edged.evidence.ids import BayId, RecorderId, Sha256
-from edged.keys import StationKey
+from edged.keys import KeyFolder
 from edged.media.media import Media
 from edged.rules.matters import Catalogue
 from edged.station.files import place_of
 from edged.station.live import Live
+from edged.station.vendor import VendorCommands
 from edged.station.worker import Pulse
 from edged.stores.port import Store
 from edged.vault.disk import Disk
@@ -45,6 +46,16 @@ class Claims:
                     hint="Look at both recorders by hand.",
                 )
 
+    def holds(self, bay: str) -> bool:
+        """Say whether something is being taken in at a bay, or was handed in under its name."""
+        with self._changed:
+            return bay in self._bays.values()
+
+    def wait_for_handed_in(self, seconds: float) -> None:
+        """Wait until nothing that was handed in is under way."""
+        with self._changed:
+            self._changed.wait_for(lambda: not any(bay.startswith("intake-") for bay in self._bays.values()), seconds)
+
     def give_back(self, recorder: RecorderId, bay: BayId) -> None:
         """Give up a claim."""
         with self._changed:
@@ -63,7 +74,7 @@ class Parts:
     disk: Disk
     book: Book
     vault: Vault
-    key: StationKey
+    key: KeyFolder
     store: Store | None
     media: Media
     profiles: tuple[Profile, ...]
@@ -78,6 +89,9 @@ class Parts:
     """Held while a recorder is being read: so many at the same time."""
     confirmed: threading.Event = field(default_factory=threading.Event)
     """Set once central storage has shown, after this start, that it knows no other ledger of this station."""
+    anchor_wanted: threading.Event = field(default_factory=threading.Event)
+    """Set by whoever waits for an anchor and cannot wait until one is due."""
+    vendor: VendorCommands
     claims: Claims = field(default_factory=Claims)
     _registers: list[Register] = field(default_factory=list)
 

@@ -7,12 +7,13 @@ is looked up on the card and written as its `wipe`.
 
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 
 from edged.bays import inventory, safe_files, wipe
 from edged.bays.profiles import Profile
 from edged.bays.source import Docked, Source
 from edged.book.facts import DockingRow, SegmentRow
-from edged.errors import LedgerError, StoppedError
+from edged.errors import LedgerError, RecorderError, RefusedRecorderError, StoppedError
 from edged.evidence import bodies
 from edged.evidence.ids import EntryRef
 from edged.rules.clearance import Cleared, FileClearance
@@ -55,6 +56,8 @@ class Release:
         self._profile = profile
         self._gone = gone
         self._wiped = 0
+        self._tidied = False
+        self._not_writable: RefusedRecorderError | None = None
 
     def run(self, *, unsealed: int) -> bodies.Undocking:
         """Wait, erase, and give the entry that ends the docking; `unsealed` files of it could not be taken.
@@ -75,6 +78,8 @@ class Release:
                     self._erase_all(ready)
                 else:
                     break
+                if self._not_writable is not None:
+                    break
         finally:
             self._parts.pulse.unsubscribe(wake)
         return self._end()
@@ -85,6 +90,8 @@ class Release:
             return "the station is set never to erase recorders."
         if self._parts.store is None:
             return "no central storage is configured."
+        if self._not_writable is not None:
+            return f"{self._not_writable.message} {self._not_writable.hint}".strip()
         if unsealed:
             return f"{unsealed} of them could not be read, and nothing is erased while some are not sealed."
         return "they are not what was sealed, or not proven safe; `edged ledger show --type anomaly` says which."
@@ -101,7 +108,12 @@ class Release:
         parts = self._parts
         self._show("wiping", text="Every file is safe; the recorder is being erased. Do not take it out.")
         verdicts = {file.path: file for file in ready}
-        with self._source.writable(self._docked) as root:
+        with ExitStack() as held:
+            try:
+                root = held.enter_context(self._source.writable(self._docked))
+            except RefusedRecorderError as error:
+                self._refuse_to_write(error)
+                return
             for paths in _batches(wipe.wipe_order(verdicts, self._profile)):
                 files = [(path, self._sealed(verdicts[path])) for path in paths]
                 proofs = {proof for path in paths for proof in _proofs(verdicts[path])}
@@ -113,16 +125,47 @@ class Release:
                 reference = parts.book.ledger.append(body)[0].ref
                 for path, sealed in files:
                     self._erase(root, path, sealed, reference)
+            self._tidy(root)
+
+    def _tidy(self, root: safe_files.Root) -> None:
+        wipe.tidy(root, self._profile, self._gone)
+        self._tidied = True
+
+    def _tidy_after_crash(self) -> None:
+        """Remove the folders that an erasing left empty which a crash ended before it came to that."""
+        if self._tidied or self._not_writable or not self._parts.book.facts.clearances(self._docking.docking):
+            return
+        try:
+            with self._source.writable(self._docked) as root:
+                self._tidy(root)
+        except RefusedRecorderError as error:
+            self._refuse_to_write(error)
+
+    def _refuse_to_write(self, error: RefusedRecorderError) -> None:
+        """Leave the card as it is: its file system must not be written to."""
+        self._not_writable = error
+        self._parts.book.ledger.append(
+            bodies.Anomaly(
+                kind="not-writable",
+                docking=self._docking.docking,
+                subject=bodies.Subject(kind="docking", id=self._docking.docking),
+                detail={"why": error.message},
+            )
+        )
 
     def _erase(self, root: safe_files.Root, path: str, sealed: SegmentRow, clearance: EntryRef) -> None:
         anomalies = []
         try:
             outcome = wipe.erase(root, path, sealed.sha256, self._gone)
-        except (wipe.DifferentError, safe_files.NotAFileError) as error:
+        except RecorderError as error:
+            # A recorder that left ends the docking; a file of it that changed, or cannot be read again, stays there.
+            root.check()
+            changed = isinstance(error, wipe.DifferentError | safe_files.NotAFileError)
+            kind = "changed-before-wipe" if changed else "unreadable-before-wipe"
             outcome = wipe.look_up(root, path)
             anomalies.append(
                 bodies.Anomaly(
-                    kind="changed-before-wipe",
+                    kind=kind,
                     docking=self._docking.docking,
                     subject=bodies.Subject(kind="segment", id=sealed.segment),
                     detail={"path": path, "what": error.message},
@@ -140,8 +183,7 @@ class Release:
         return row
 
     def _end(self) -> bodies.Undocking:
-        if self._parts.config.bays.wipe != "never":
-            wipe.tidy(self._docked.root, self._profile, self._gone)
+        self._tidy_after_crash()
         left = inventory.take_inventory(self._docked.root, self._gone)
         empty = not left.files and not left.troubles
         return bodies.Undocking(

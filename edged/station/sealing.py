@@ -100,7 +100,8 @@ class Sealer:
         draft = self._parts.vault.draft()
         try:
             with _opened(self._docked, item) as source:
-                digests = copy(source, draft, on_bytes=self._on_bytes, stop=self._gone)
+                sm3 = self._parts.config.ledger.sm3
+                digests = copy(source, draft, on_bytes=self._on_bytes, stop=self._gone, sm3=sm3)
         except EdgedError:
             draft.discard()
             raise
@@ -128,6 +129,7 @@ class Sealer:
             path=item.path,
             bytes=digests.size_bytes,
             sha256=digests.sha256,
+            sm3=digests.sm3,
             chunks=bodies.Chunks(size=CHUNK_BYTES, count=digests.chunk_count, sha256=digests.chunks_sha256),
             recorder=docking.recorder,
             recorder_seq=1,

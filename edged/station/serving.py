@@ -3,10 +3,11 @@
 from typing import Any
 
 from edged.clock import rfc3339
-from edged.control.peer import Peer
+from edged.control.peer import Groups, Peer, Role
 from edged.control.server import Call, ControlServer
 from edged.station.exporting import export
-from edged.station.files import SOCKET
+from edged.station.handing import hand_in
+from edged.station.keeping import Act, install_key, request_key, rotate_key, show_keys
 from edged.station.parts import Parts
 from edged.station.status import status
 
@@ -19,10 +20,23 @@ def serve(parts: Parts) -> ControlServer:
         return status(parts, running_since=since)
 
     def on_export(arguments: dict[str, Any], peer: Peer) -> dict[str, object]:
-        return export(parts, arguments, peer.actor)
+        return export(parts, arguments, peer.actor, may_override=peer.may("administrator"))
+
+    def on_intake(arguments: dict[str, Any], peer: Peer) -> dict[str, object]:
+        return hand_in(parts, arguments, peer.actor, peer.handed)
+
+    def acting(act: Act, role: Role) -> Call:
+        return Call(role=role, run=lambda arguments, peer: act(parts, arguments, peer.actor))
 
     calls = {
         "status": Call(role="reader", run=on_status),
+        "intake": Call(role="investigator", run=on_intake),
         "export": Call(role="investigator", run=on_export),
+        "key-show": acting(show_keys, "reader"),
+        "key-request": acting(request_key, "administrator"),
+        "key-install": acting(install_key, "administrator"),
+        "key-rotate": acting(rotate_key, "administrator"),
     }
-    return ControlServer(parts.config.paths.state / SOCKET, calls, parts.clock)
+    control = parts.config.control
+    groups = Groups(investigators=control.investigators, administrators=control.administrators)
+    return ControlServer(parts.config.control_socket, calls, parts.clock, groups=groups)

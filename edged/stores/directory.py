@@ -45,7 +45,8 @@ from edged.vault.reread import ON_DISK, OVER_NETWORK, Reread, reread
 __all__ = ["DirectorySettings", "DirectoryStore"]
 
 _PIECE_BYTES: Final = 1_048_576
-_SMALL_BYTES: Final = 1_048_576
+_SMALL_BYTES: Final = 33_554_432
+"""256 entries of the greatest length, an entry bundle, have half of it."""
 """The longest object that `newest` takes."""
 
 _READ_ONLY: Final = 0o440

@@ -163,7 +163,7 @@ class Store(Protocol):
     def newest(self, key: str) -> bytes | None:
         """Give the newest version of a small object, None when there never was one.
 
-        For the ledger's checkpoint only: everything else is read by version. An object that was deleted
+        For the published ledger only: everything else is read by version. An object that was deleted
         raises StoreError, as it must not pass for one that never was: a ledger would fork over it.
         """
 

@@ -34,7 +34,8 @@ __all__ = ["S3Settings", "S3Store"]
 _MAX_PARTS: Final = 10_000
 """Of one upload, by the S3 protocol: 78 GiB in parts of 8 MiB."""
 
-_SMALL_BYTES: Final = 1_048_576
+_SMALL_BYTES: Final = 33_554_432
+"""256 entries of the greatest length, an entry bundle, have half of it."""
 """The longest object that `newest` takes."""
 
 

@@ -60,7 +60,7 @@ _GONE: Final = frozenset(
 """What a network file system, or a disk that was pulled, answers when its far end is gone."""
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
-_REFUSED: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_REFUSED: Final = frozenset({errno.EACCES, errno.EPERM})
 _CANNOT: Final = frozenset({errno.EINVAL, errno.EMLINK, errno.ENOSYS, errno.ENOTSUP, errno.EXDEV})
 
 _CAN: Final = "NFS can, and local disks with ext4, xfs or btrfs."
@@ -156,7 +156,7 @@ class Share:
             raise UnavailableError(
                 f"{self.name} has no {MARKER} in it: either nothing is mounted there, or it was never set up. "
                 "Nothing is written.",
-                hint="Mount it. If this really is a new and empty store, set it up first.",
+                hint="Mount it. If it is mounted and really is a new store, set it up: `edged store set-up`.",
             ) from error
         try:
             marker = canonical.decode(data)
@@ -184,6 +184,11 @@ class Share:
             return StoreError(
                 f"{self.name} lies on a file system that cannot do all that it takes to {doing}: {error.strerror}.",
                 hint=f"It must have hard links, permissions, and folders that can be made durable. {_CAN}",
+            )
+        if error.errno == errno.EROFS:
+            return StoreError(
+                f"{self.name} does not allow to {doing}: it is read-only.",
+                hint="Is it mounted so, or did its file system stop writing after an error? See the kernel's log.",
             )
         if error.errno in _REFUSED:
             return StoreError(

@@ -55,6 +55,9 @@ class Account:
     cases: Mapping[str, str | None]
     """By segment id, the case of its newest classification."""
 
+    anchored_by: frozenset[str]
+    """Who anchored a checkpoint that covers the newest `undocking`."""
+
     @property
     def files(self) -> Mapping[FileKey, str]:
         """Segment id of every file that is accounted for."""
@@ -116,6 +119,7 @@ def _account(entries: list[tuple[str, Body]]) -> Account:
     for body in of("replica"):
         if body["store"] != "vault":
             replicas[body["segment"]] = (*replicas.get(body["segment"], ()), body)
+    last = max((number for number, (name, _) in enumerate(entries) if name == "undocking"), default=0)
     return Account(
         dockings=dockings,
         segments=segments,
@@ -127,6 +131,7 @@ def _account(entries: list[tuple[str, Body]]) -> Account:
         outcomes=tuple((dockings[body["docking"]]["recorder"]["id"], body["outcome"]) for body in of("undocking")),
         interrupted=tuple(body["docking"] for body in of("undocking") if body["outcome"] == "interrupted"),
         cases={body["segment"]: body["case"] for body in of("classification")},
+        anchored_by=frozenset(body["by"] for body in of("anchor") if body["size"] > last),
     )
 
 

@@ -7,17 +7,17 @@ from pathlib import Path
 
 from edged.clock import Clock
 from edged.errors import UnavailableError
-from hwsim.bays import dock, yank
-from hwsim.cards import files_on
-from hwsim.demo import proofs, scene, verdicts
+from hwsim.broker import Mosquitto
+from hwsim.demo import outside, proofs, scene, telling, verdicts
 from hwsim.demo.account import Account, FileKey, account
 from hwsim.demo.proofs import expect
 from hwsim.demo.scene import Recorder
 from hwsim.demo.screen import Bay, Screen, Status, status_of
+from hwsim.demo.slots import Slots
 from hwsim.demo.stage import Stage
 from hwsim.demo.station import Station
 from hwsim.demo.store import DemoStore
-from hwsim.watching import ReadWatch
+from hwsim.observer import Message, Observer
 
 _PATIENCE_SECONDS = 120.0
 _LOOK_SECONDS = 0.25
@@ -27,7 +27,7 @@ _REST_SECONDS = 4.0
 _MIDDLE = 8
 """The pulled recorder has more files than this; while one is read the two before it may still be being sealed."""
 _OUT_SECONDS = 2.0
-"""For how long the pulled recorder stays out."""
+"""For how long the pulled recorder stays out once that was seen."""
 
 
 class Acts:
@@ -39,6 +39,9 @@ class Acts:
         stage: Stage,
         station: Station,
         store: DemoStore,
+        broker: Mosquitto,
+        observer: Observer,
+        slots: Slots,
         recorders: tuple[Recorder, ...],
         screen: Screen,
         clock: Clock,
@@ -46,6 +49,9 @@ class Acts:
         self._stage = stage
         self._station = station
         self._store = store
+        self._broker = broker
+        self._observer = observer
+        self._slots = slots
         self._recorders = recorders
         self._screen = screen
         self._clock = clock
@@ -57,14 +63,16 @@ class Acts:
         self._screen.step("the daemon answers: recorders can be docked")
         for recorder in self._recorders:
             if recorder.name != scene.PULLED:
-                dock(self._stage.recorders / recorder.name, self._bay(recorder.name))
+                self._slots.dock(recorder.name)
                 self._screen.step(f"{recorder.name} is docked")
         self._pull_one()
         self._drop_the_case_file()
-        names = {recorder.name for recorder in self._recorders}
+        names = {self._slots.bay(recorder.name) for recorder in self._recorders}
         self._wait("every recorder is wiped", lambda bays: {b.name for b in bays if b.phase == "done"} == names)
-        for name in sorted(names):
-            yank(self._bay(name), self._stage.recorders / name)
+        told = self._observer.wait_for(lambda heard: telling.removable(heard) == names, self._clock, _PATIENCE_SECONDS)
+        expect(told is not None, "the broker was not told that the recorders can be taken out")
+        for recorder in self._recorders:
+            self._slots.pull(recorder.name)
         self._wait("the bays are free", lambda bays: not bays)
         self._screen.step("all recorders are cleared and wiped, and lie on the shelf again")
 
@@ -80,6 +88,7 @@ class Acts:
         found = ledger.dockings[ledger.interrupted[0]]["files"]
         expect(0 < early < found, f"{early} of {found} files were sealed when {scene.PULLED} was pulled out")
         self._screen.note(f"{early} of {found} files of {scene.PULLED} were sealed when it was pulled out")
+        self._screen.step(f"what was sealed is bounded in time by {', '.join(sorted(ledger.anchored_by))}")
         return ledger
 
     def _settled(self) -> Account:
@@ -92,10 +101,12 @@ class Acts:
                 size, grown = -1 if status is None else status.entries, self._clock.monotonic()
             elif self._clock.monotonic() - grown > _REST_SECONDS:
                 ledger = account(self._station.ledger())
-                if not ledger.unwatchable:
+                if not ledger.unwatchable and len(ledger.anchored_by) == outside.COUNT:
                     return ledger
             self._never.wait(_LOOK_SECONDS)
-        left = "the ledger still grows" if ledger is None else f"not watchable: {sorted(ledger.unwatchable)}"
+        left = "the ledger still grows"
+        if ledger is not None:
+            left = f"not watchable: {sorted(ledger.unwatchable)}; anchored by: {sorted(ledger.anchored_by)}"
         raise proofs.ExpectationError(f"after {_PATIENCE_SECONDS:.0f} s the station is not done: {left}")
 
     def check_the_evidence(self, ledger: Account) -> Mapping[FileKey, Path]:
@@ -108,7 +119,7 @@ class Acts:
         self._screen.step(f"every original lies in the vault, byte for byte ({size / 1e6:.1f} MB compared)")
         count = proofs.check_store(files, ledger, self._store.client(), self._store.bucket, self._clock)
         self._screen.step(f"{count} objects in the store: locked, checksums as predicted, deleting refused")
-        cards = proofs.check_cards(self._stage.recorders)
+        cards = proofs.check_cards({each.name: self._slots.files_on(each.name) for each in self._recorders})
         self._screen.step(f"{cards} cards are empty")
         return files
 
@@ -119,10 +130,15 @@ class Acts:
         expect(segments, f"no segment was tied to case {scene.CASE}")
         self._station.bundle(scene.CASE, stage.bundle)
         self._screen.step(f"bundle of case {scene.CASE} made: {len(segments)} segments")
+        code, report = self._station.verify(stage.bundle, with_anchors=False)
+        verdicts.check_untouched(code, report, segments, time="not-established")
+        self._screen.step(f"by the root alone: {report['verdict']}, for `time` only; nobody outside bounds it")
         code, report = self._station.verify(stage.bundle)
         verdicts.check_untouched(code, report, segments)
         verdict: str = report["verdict"]
-        self._screen.step(f"verified: {verdict}, for `time` only; no time authority stamped this ledger")
+        self._screen.step(f"with the authority's root and the policy of witnesses brought along: {verdict}")
+        held = (stage.bundle / "data" / "trust" / "policy.txt").read_bytes()
+        expect(held == stage.policy.read_bytes(), "the bundle holds another policy than the station was given")
         tampering = verdicts.tamper(stage.bundle, stage.tampered)
         code, report = self._station.verify(stage.tampered)
         damage = verdicts.check_tampered(code, report, tampering)
@@ -131,17 +147,42 @@ class Acts:
         self._screen.note(f"{where}, recorded from {damage['from_time']} to {damage['to_time']}")
         return verdict
 
+    def hear_the_rest(self) -> Sequence[bytes]:
+        """Wait until the observer has heard as many events as the ledger has entries; gives the ledger."""
+        ledger = [line.encode() for line in self._station.ledger()]
+
+        def is_all(heard: Sequence[Message]) -> bool:
+            return len(set(telling.events(heard))) >= len(ledger)
+
+        heard = self._observer.wait_for(is_all, self._clock, _PATIENCE_SECONDS)
+        expect(heard is not None, f"not every entry was told within {_PATIENCE_SECONDS:.0f} s: see {self._stage.heard}")
+        return ledger
+
+    def check_what_was_heard(self, ledger: Sequence[bytes]) -> int:
+        """Compare what the observer heard with the ledger, and tell the story of a docking; gives the events."""
+        heard = self._observer.wait_for(telling.is_over, self._clock, _PATIENCE_SECONDS)
+        expect(heard is not None, "the broker was not told that the station stops")
+        told = telling.check_told(heard or [], ledger)
+        telling.check_nothing_left(heard or [])
+        again = f", {told.repeated} of them twice" if told.repeated else ""
+        self._screen.step(f"the broker was told each of the {told.events} entries of the ledger, in order{again}")
+        self._screen.note(
+            f"what `mosquitto_sub -t 'edged/#' -v` printed of {scene.PULLED}'s second docking, shortened:"
+        )
+        for line in telling.story(heard or [], scene.PULLED):
+            self._screen.note(line)
+        return told.events
+
     def _pull_one(self) -> None:
-        """Dock a recorder, pull it in the middle of being read, and dock it again."""
-        shelf, bay = self._stage.recorders / scene.PULLED, self._bay(scene.PULLED)
+        """Dock a recorder, pull it in the middle of being read, and dock it again; the broker is away meanwhile."""
+        bay = self._slots.bay(scene.PULLED)
         begun: set[str] = set()
 
         def is_in_the_middle(name: str) -> bool:
             begun.add(name)
             return len(begun) >= _MIDDLE
 
-        with ReadWatch(shelf) as watch:
-            dock(shelf, bay)
+        with self._slots.dock_and_watch(scene.PULLED) as watch:
             self._screen.step(f"{scene.PULLED} is docked")
             reading = None
             end = self._clock.monotonic() + _PATIENCE_SECONDS
@@ -149,12 +190,19 @@ class Acts:
                 self._look()
                 reading = watch.wait(is_in_the_middle, self._clock, 0.02)
             expect(reading, f"the station did not begin to read {_MIDDLE} files within {_PATIENCE_SECONDS:.0f} s")
-            yank(bay, shelf)
+            self._slots.pull(scene.PULLED)
         self._screen.step(f"{scene.PULLED} is pulled out while {reading!a} is being read")
-        self._wait("the station sees it gone", lambda bays: all(seen.name != scene.PULLED for seen in bays))
+        self._broker.stop()
+        size = self._size()
+        self._screen.step("the MQTT broker is stopped; all else goes on")
+        self._wait("the station sees it gone", lambda bays: all(seen.name != bay for seen in bays))
+        missed = self._size() - size
+        expect(missed > 0, "nothing happened while the broker was away")
+        self._broker.start()
+        self._screen.step(f"the MQTT broker is started again; {missed} entries were made meanwhile")
         self._never.wait(_OUT_SECONDS)
-        expect(files_on(shelf), f"{scene.PULLED} was erased though it was pulled out")
-        dock(shelf, bay)
+        expect(self._slots.files_on(scene.PULLED), f"{scene.PULLED} was erased though it was pulled out")
+        self._slots.dock(scene.PULLED)
         self._screen.step(f"{scene.PULLED} is docked again")
 
     def _drop_the_case_file(self) -> None:
@@ -175,6 +223,10 @@ class Acts:
             self._never.wait(_LOOK_SECONDS)
         raise proofs.ExpectationError(f"after {_PATIENCE_SECONDS:.0f} s it is not so that {what}: {status}")
 
+    def _size(self) -> int:
+        """Give the number of the ledger's entries."""
+        return status_of(self._station.status()).entries
+
     def _look(self) -> Status | None:
         """Show what the station is doing now; gives None while the daemon does not answer yet."""
         self._station.check_alive()
@@ -184,6 +236,3 @@ class Acts:
             return None
         self._screen.show(status)
         return status
-
-    def _bay(self, name: str) -> Path:
-        return self._stage.bays / name

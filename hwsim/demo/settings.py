@@ -1,13 +1,15 @@
 """Setting keys of a commented TOML file while all else in it stays as `edged init` wrote it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from edged.errors import MalformedError
 
 
 def with_values(text: str, values: Mapping[str, str | float]) -> str:
     """Give a TOML text in which each `table.key` has its new value; a table that is not there is added.
+
+    A key that is there as a comment only is set in its place.
 
     Raises MalformedError if a table is there, but the key is not.
     """
@@ -18,7 +20,9 @@ def with_values(text: str, values: Mapping[str, str | float]) -> str:
     for number, line in enumerate(lines):
         table = _table(line) or table
         key = line.partition("=")[0].strip()
-        if f"{table}.{key}" in left and not line.startswith("#"):
+        if line.startswith("#"):
+            key = key[1:] if f"{table}.{key[1:]}" in left and not _is_set(lines, table, key[1:]) else ""
+        if f"{table}.{key}" in left:
             lines[number] = f"{key} = {_toml(left.pop(f'{table}.{key}'))}"
     for name, value in left.items():
         table, _, key = name.partition(".")
@@ -30,6 +34,16 @@ def with_values(text: str, values: Mapping[str, str | float]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _is_set(lines: Sequence[str], wanted: str, key: str) -> bool:
+    """Say whether a key of a table is set, and not only there as a comment."""
+    table = ""
+    for line in lines:
+        table = _table(line) or table
+        if table == wanted and line.partition("=")[0].strip() == key:
+            return True
+    return False
+
+
 def _table(line: str) -> str | None:
     found = re.fullmatch(r"\[([a-z_]+)\]\s*(#.*)?", line)
     return found[1] if found else None
@@ -37,7 +51,7 @@ def _table(line: str) -> str | None:
 
 def _toml(value: str | float) -> str:
     if not isinstance(value, str):
-        return str(value)
+        return str(value).lower()
     return '"' + "".join(_quoted(letter) for letter in value) + '"'
 
 

@@ -51,6 +51,26 @@ class Stage:
         return self.folder / "store"
 
     @property
+    def broker(self) -> Path:
+        """The data of the MQTT broker."""
+        return self.folder / "broker"
+
+    @property
+    def authority(self) -> Path:
+        """The time-stamping authority's own."""
+        return self.folder / "authority"
+
+    @property
+    def witnesses(self) -> Path:
+        """The witnesses' own."""
+        return self.folder / "witnesses"
+
+    @property
+    def heard(self) -> Path:
+        """All that somebody heard who listened there."""
+        return self.folder / "mqtt.log"
+
+    @property
     def logs(self) -> Path:
         """What the programs said."""
         return self.folder / "logs"
@@ -59,6 +79,16 @@ class Stage:
     def trust(self) -> Path:
         """What an investigator gets by another way than the bundle: the station's root certificate."""
         return self.folder / "trust" / "root.pem"
+
+    @property
+    def tsa(self) -> Path:
+        """Likewise, the root of the time-stamping authority's tokens."""
+        return self.folder / "trust" / "tsa.pem"
+
+    @property
+    def policy(self) -> Path:
+        """Likewise, which witnesses count."""
+        return self.folder / "trust" / "policy.txt"
 
     @property
     def root_key(self) -> Path:

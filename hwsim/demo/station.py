@@ -17,6 +17,7 @@ from edged.errors import MalformedError, ToolError, UnavailableError
 from hwsim.demo.settings import with_values
 from hwsim.demo.stage import Stage
 from hwsim.demo.verdicts import Report
+from hwsim.kernel.unprivileged import Unprivileged
 
 _COMMAND_SECONDS = 120
 _STOP_SECONDS = 30
@@ -26,9 +27,10 @@ _STATUS_SECONDS = 10
 class Station:
     """`edged` with the configuration and state of one stage."""
 
-    def __init__(self, stage: Stage) -> None:
-        """Find edged beside hwsim; raises ToolError if it is not installed there."""
+    def __init__(self, stage: Stage, user: Unprivileged | None = None) -> None:
+        """Find edged beside hwsim; raises ToolError if it is not installed there. The daemon runs as `user`."""
         self._stage = stage
+        self._user = user
         self._edged = Path(sys.executable).with_name("edged")
         self._daemon: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
@@ -55,18 +57,42 @@ class Station:
         station.write_text(with_values(station.read_text("utf-8"), values), "utf-8")
         (self._stage.config / "register.toml").write_text(register, "utf-8")
 
+    def add(self, tables: str) -> None:
+        """Add tables at the end of `station.toml`."""
+        with (self._stage.config / "station.toml").open("a", encoding="utf-8") as file:
+            file.write(tables)
+
+    def key(self) -> str:
+        """Give the verifier key of its ledger, as the first entry has it."""
+        key: str = json.loads(self.ledger()[0])["body"]["public_key"]
+        return key
+
     def start(self) -> None:
         """Start the daemon."""
         self._log = (self._stage.logs / "station.log").open("ab")
+        run = ["run", "--config", str(self._stage.config)]
+        user = self._user
         self._daemon = subprocess.Popen(
-            [str(self._edged), "run", "--config", str(self._stage.config)],
+            [str(self._edged), *run] if user is None else user.command(*run),
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,
-            env=_environment(),
+            env=_environment() if user is None else user.environment(),
+            user=None if user is None else user.uid,
+            group=None if user is None else user.gid,
+            extra_groups=None if user is None else [],
             # So that ctrl-C reaches only hwsim, which then stops the daemon in order.
             start_new_session=True,
         )
+
+    def capabilities(self) -> str:
+        """Give the daemon's effective capabilities as /proc shows them, in hex."""
+        lines = Path(f"/proc/{self._daemon.pid if self._daemon else 'self'}/status").read_text("ascii").splitlines()
+        return next(line.split()[1] for line in lines if line.startswith("CapEff:"))
+
+    def udev_rules(self) -> str:
+        """Give the udev rules that edged makes for its bays."""
+        return self.run("bays", "--udev-rules", "--config", str(self._stage.config))
 
     def stop(self) -> int | None:
         """End the daemon in order and give its exit code; None if it did not run."""
@@ -111,7 +137,8 @@ class Station:
 
     def ledger(self) -> list[str]:
         """Give the ledger's entries, one a line."""
-        return self.run("ledger", "show", "--config", str(self._stage.config), "--json").splitlines()
+        # `splitlines` would also split at U+2028, which may stand in a name.
+        return self.run("ledger", "show", "--config", str(self._stage.config), "--json").rstrip("\n").split("\n")
 
     def bundle(self, case: str, out: Path) -> None:
         """Make the bundle of a case."""
@@ -121,9 +148,10 @@ class Station:
         """Run the station's own check of all its invariants; raises ToolError if one does not hold."""
         self.run("check", "--config", str(self._stage.config))
 
-    def verify(self, bundle: Path) -> tuple[int, Report]:
-        """Verify a bundle as its receiver would; gives exit code and what `--json` printed."""
-        done = self._call("verify", str(bundle), "--trust", str(self._stage.trust), "--json")
+    def verify(self, bundle: Path, *, with_anchors: bool = True) -> tuple[int, Report]:
+        """Verify a bundle as its receiver would, who has authority and policy too; gives exit code and `--json`."""
+        anchors = ("--tsa", str(self._stage.tsa), "--policy", str(self._stage.policy)) if with_anchors else ()
+        done = self._call("verify", str(bundle), "--trust", str(self._stage.trust), *anchors, "--json")
         try:
             return done.returncode, json.loads(done.stdout)
         except ValueError as error:

@@ -12,7 +12,7 @@ from hwsim.demo.proofs import expect
 Report: TypeAlias = Mapping[str, Any]
 """What `edged verify --json` prints."""
 
-_NOT_ESTABLISHED = 2
+_EXITS = {"verified": 0, "not-established": 2}
 _FAILED = 1
 _CHUNK_BYTES = 8 * 1024 * 1024
 
@@ -34,10 +34,11 @@ class Tampering:
         return self.byte // _CHUNK_BYTES
 
 
-def check_untouched(code: int, report: Report, segments: set[str]) -> None:
-    """Expect that all about the bundle is verified but its time, which no outside authority bounds here."""
-    expect(code == _NOT_ESTABLISHED, f"edged verify exits {code} for the bundle, not {_NOT_ESTABLISHED}")
-    expect(report["verdict"] == "not-established", f"the bundle is {report['verdict']}")
+def check_untouched(code: int, report: Report, segments: set[str], *, time: str = "verified") -> None:
+    """Expect that all about the bundle is verified; or all but its time, which is `not-established` instead."""
+    exits = _EXITS[time]
+    expect(code == exits, f"edged verify exits {code} for the bundle, not {exits}")
+    expect(report["verdict"] == time, f"the bundle is {report['verdict']}")
     for name in _DECIDING:
         found = report["checks"][name]
         expect(found["verdict"] == "verified", f"{name} of the bundle is {found['verdict']}: {found['detail']}")
@@ -45,7 +46,7 @@ def check_untouched(code: int, report: Report, segments: set[str]) -> None:
     expect(held == segments, f"the bundle holds {len(held)} segments, the ledger ties {len(segments)} to the case")
     for segment in report["segments"]:
         for name, found in segment["checks"].items():
-            due = "not-established" if name == "time" else "verified"
+            due = time if name == "time" else "verified"
             what = f"{name} of {segment['segment']} is {found['verdict']}, not {due}"
             expect(found["verdict"] == due, f"{what}: {found['detail']}")
 

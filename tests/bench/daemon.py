@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from edged.clock import SystemClock
+from edged.config import SOCKET
 from edged.control.client import ask
 from edged.errors import EdgedError, ToolError, UnavailableError
-from edged.station.files import SOCKET
 from tests.bench.report import Row
 from tests.bench.rounds import make_cold
 from tests.bench.setting import MIB, Setting

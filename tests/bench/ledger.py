@@ -12,7 +12,7 @@ from edged.errors import LedgerError
 from edged.evidence import bodies, merkle
 from edged.evidence.note import parse_checkpoint, parse_note
 from edged.evidence.proofs import format_proof, parse_proof
-from tests.bench import daemon
+from tests.bench import audit, daemon
 from tests.bench.filling import docked, fill, sealed, undocked
 from tests.bench.report import Row
 from tests.bench.rounds import make_cold, middle, timed
@@ -36,6 +36,7 @@ def measure(setting: Setting) -> list[Row]:
         proofs = [_prove_some(setting, station, number) for number in range(setting.scale.rounds)]
         lives = daemon.watch(setting, station)
     opening = [_open(setting, station) for _ in range(setting.scale.rounds)]
+    audited = audit.measure(setting, station, filled.entries)
     appended = _append(setting, station)
     entries = f"{filled.entries} entries"
     return [
@@ -49,6 +50,7 @@ def measure(setting: Setting) -> list[Row]:
         Row(what=f"opening the book, {entries}", unit="ms", edged=opening),
         Row(what="appending segments, each durable", unit="a second", edged=appended),
         Row(what="appending entries, hundreds at once", unit="a second", edged=[filled.entries / filled.seconds]),
+        *audited,
         *lives,
     ]
 

@@ -301,10 +301,10 @@ class Station:
             rows = book.execute(f"SELECT bytes FROM entry {wanted} ORDER BY position", types).fetchall()  # noqa: S608
         return [json.loads(row[0]) for row in rows]
 
-    def size(self) -> int:
-        """Give the number of the ledger's entries."""
+    def size(self, of_type: str = "%") -> int:
+        """Give the number of the ledger's entries, of one type or of all."""
         with closing(sqlite3.connect(f"file:{self.state}/book.sqlite?mode=ro", uri=True)) as book:
-            (size,) = book.execute("SELECT count(*) FROM entry").fetchone()
+            (size,) = book.execute("SELECT count(*) FROM entry WHERE type LIKE ?", [of_type]).fetchone()
         return int(size)
 
     def bodies(self, *types: str) -> list[Body]:
@@ -361,6 +361,10 @@ def environment(**more: str) -> dict[str, str]:
 def _toml(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key} = {_toml(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml(each) for each in value) + "]"
     return str(value) if isinstance(value, int | float) else json.dumps(value, default=str)
 
 

@@ -1,6 +1,7 @@
 """Recorders that come and go as people make them: pulled out, put back, doubled, unknown, changed while being read."""
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from edged.evidence.ids import escape_path
 from edged.stores.s3 import S3Settings
 from hwsim.seaweed import SeaweedFS
 from tests.crash.conftest import MakeStation
+from tests.crash.published import the_ledger_is_one
 from tests.crash.station import SECURING, Station, clip_path, off_the_network, read_card, sg, until, wait_for
 
 RECORDER = "BC00001"
@@ -45,7 +47,7 @@ def test_a_recorder_pulled_three_times_in_the_middle_is_taken_up_where_it_stood(
 
 
 def test_a_recorder_pulled_while_it_is_erased_keeps_the_rest_and_says_so(station: Station) -> None:
-    files = day(60)
+    files = {clip_path(n): b"always the same" for n in range(1, 101)}
     card = station.card(RECORDER, files)
     with station.running():
         bay = station.dock(card)
@@ -185,6 +187,37 @@ def test_a_file_that_grows_after_the_inventory_is_sealed_whole_and_reported(stat
     station.is_whole()
 
 
+def test_a_file_that_grows_while_it_is_copied_is_sealed_as_far_as_it_was_read_and_stays(station: Station) -> None:
+    path = clip_path(1)
+    bay = station.dock(station.card(RECORDER, {path: b"began" * (LARGE_BYTES // 5), clip_path(2): b"another"}))
+    enough = threading.Event()
+
+    def record() -> None:
+        with (bay / os.fsdecode(path)).open("ab", buffering=0) as file:
+            while not enough.wait(0.002):
+                file.write(b"and on" * 2000)
+
+    recording = threading.Thread(target=record)
+    with station.running():
+        until(lambda: station.bodies("docking"), "the inventory is taken")
+        recording.start()
+        wait_for(station, "segment", 2)
+        # A last piece, which certainly nobody has read.
+        enough.set()
+        recording.join()
+        with (bay / os.fsdecode(path)).open("ab") as file:
+            file.write(b"the end")
+        station.until_phase(bay, "done", "kept")
+    content = (bay / os.fsdecode(path)).read_bytes()
+    (segment,) = [body for body in station.bodies("segment") if body["path"] == escape_path(path)]
+    original = station.originals()[segment["segment"]].read_bytes()
+    assert 0 < len(original) < len(content)
+    assert content.startswith(original)
+    assert [body["subject"]["id"] for body in station.anomalies("changed-before-wipe")] == [segment["segment"]]
+    assert station.result().ended == (("kept", 1),)
+    station.is_whole()
+
+
 def test_a_file_that_leaves_after_the_inventory_is_reported_and_nothing_else_is_erased(station: Station) -> None:
     files = {clip_path(n): bytes([n]) * LARGE_BYTES for n in range(1, 7)} | {clip_path(9): b"soon gone"}
     bay = station.dock(station.card(RECORDER, files))
@@ -276,4 +309,28 @@ def test_the_daemon_goes_on_when_the_store_is_killed_and_comes_back(station: Sta
         until(lambda: not station.status()["alarms"], "the alarms are withdrawn")
     assert station.result().ended == (("cleared", 0),)
     station.holds(RECORDER, files)
+    station.is_whole()
+
+
+def test_six_recorders_at_once_and_a_kill_in_between_keep_six_chains(station: Station) -> None:
+    recorders = [f"BC2000{n}" for n in range(6)]
+    station.recorders = dict.fromkeys(recorders, "gat947")
+    station.configure(bays={"at_once": 2})
+    files = {recorder: day(4, 1 << 20, device=recorder) for recorder in recorders}
+    bays = [station.dock(station.card(recorder, files[recorder])) for recorder in recorders]
+    station.start()
+    wait_for(station, "segment", 8)
+    station.kill()
+    with station.running():
+        for bay in bays:
+            station.until_phase(bay, "done")
+        until(lambda: station.status()["ledger"]["published"] == station.size(), "all is published")
+    assert the_ledger_is_one(station) == station.size()
+    assert station.result().ended == (("cleared", 0),) * 6
+    assert len(station.bodies("docking")) == 6
+    originals = station.originals()
+    for recorder in recorders:
+        for content in files[recorder].values():
+            assert originals[sg(recorder, content)].read_bytes() == content
+    assert len(originals) == len(station.bodies("segment")) == 24
     station.is_whole()

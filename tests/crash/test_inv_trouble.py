@@ -5,12 +5,10 @@ import shutil
 import socket
 import stat
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-
-import pytest
 
 from edged.clock import SystemClock
 from edged.evidence.ids import escape_path
@@ -19,30 +17,10 @@ from hwsim.proxy import Fault, Proxy
 from hwsim.seaweed import SeaweedFS
 from tests.crash.conftest import MakeStation
 from tests.crash.published import the_ledger_is_one, versions
+from tests.crash.small_disk import MIB, small_disk
 from tests.crash.station import Station, clip_path, read_card, sg, until, wait_for
 
 RECORDER = "BC00001"
-MIB = 1 << 20
-
-
-@contextmanager
-def small_disk(image: Path, mounted_at: Path, *options: str) -> Iterator[None]:
-    """Hold a real ext4 of 64 MiB mounted; skips where that may not be."""
-    image.touch()
-    os.truncate(image, 64 * MIB)
-    mounted_at.mkdir(exist_ok=True)
-    if os.geteuid() != 0 or shutil.which("mkfs.ext4") is None:
-        pytest.skip("a file system of one's own takes root and mkfs.ext4")
-    subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", *options, image], check=True)
-    done = subprocess.run(
-        ["mount", "-o", "loop,noatime", image, mounted_at], check=False, capture_output=True, text=True
-    )
-    if done.returncode != 0:
-        pytest.skip(f"nothing can be mounted here: {done.stderr.strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", mounted_at], check=True)
 
 
 def fill(ballast: Path) -> None:

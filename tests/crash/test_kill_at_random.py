@@ -10,6 +10,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
@@ -25,8 +26,6 @@ from tests.crash.station import Station, clip_path, sg, until
 SEED: Final = int(os.environ.get("EDGED_KILL_SEED", "0"))
 KILLS: Final = 10
 CLIPS: Final = 4
-LATEST: Final = 0.96
-"""The last moment of all, as a share of the docking's entries: a docking that has ended is not disturbed any more."""
 RECORDER: Final = "BC00001"
 MEDIA: Final[dict[str, Any]] = {"derivatives": ["poster", "proxy"]}
 
@@ -59,13 +58,15 @@ def test_ten_kills_at_random_moments_end_in_the_same_result(
     phases = [kill_in_span(tried, rng, span, length) for span in range(KILLS)]
     print(f"seed {SEED}: killed while {phases}")  # noqa: T201 - what to repeat a failure with
     assert {"copying", "wiping"} <= set(phases)
-    assert "ended" not in phases
+    assert "ended" not in phases[:-1]
     with tried.running():
         until(lambda: tried.bodies("undocking"), "the docking has ended")
         until(lambda: settled(tried), "derivatives are made and uploaded, all is published")
 
     assert not list(bay.iterdir())
-    assert tried.result() == expected
+    # An empty recorder that is found in its bay at a start is docked once more, if the last kill came too late.
+    assert len([body for body in tried.bodies("docking") if body["files"]]) == 1
+    assert replace(tried.result(), ended=tried.result().ended[:1]) == expected
     assert expected.ended == (("cleared", 0),)
     assert {path for path, _, _ in expected.wiped} == {escape_path(path) for path in day}
     for station in (calm, tried):
@@ -78,9 +79,9 @@ def test_ten_kills_at_random_moments_end_in_the_same_result(
 
 def kill_in_span(station: Station, rng: random.Random, span: int, length: int) -> str:
     """Start the daemon, let it write some entries more, and kill it; gives what it was doing."""
-    entries = int(min((span + rng.random()) / KILLS, LATEST) * length)
+    entries = int((span + rng.random()) / KILLS * length)
     station.start()
-    until(lambda: station.size() > entries, f"{entries} entries", otherwise=lambda: station.log)
+    until(lambda: steps(station) > entries, f"{entries} entries", otherwise=lambda: station.log)
     # While files are copied and uploaded there is much between two entries, while they are erased there is little.
     threading.Event().wait(rng.random() * (0.15 if span < KILLS * 3 // 4 else 0.01))
     station.kill()
@@ -93,8 +94,14 @@ def kill_in_span(station: Station, rng: random.Random, span: int, length: int) -
 
 
 def last_of_docking(station: Station) -> int:
-    """Give how many entries there were when the docking had ended."""
-    return 1 + max(int(entry["seq"]) for entry in station.entries("undocking"))
+    """Give how many entries there were when the docking had ended, but for those about derivatives, which may wait."""
+    types = [entry["type"] for entry in station.entries()]
+    return sum(each != "derivative" for each in types[: types.index("undocking")])
+
+
+def steps(station: Station) -> int:
+    """Give how many such entries there are now."""
+    return station.size() - station.size("derivative")
 
 
 def settled(station: Station) -> bool:

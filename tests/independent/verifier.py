@@ -1,18 +1,17 @@
 """A second verifier of evidence bundles, written from the format's page alone.
 
 It shares no code with the software that makes bundles, and was written without reading it: where the two disagree,
-one of them, or the page, is wrong. It needs Python 3.11 or later and the package `cryptography`, nothing else.
+one of them, or the page, is wrong. It needs Python 3.11 or later, the package `cryptography`, and for time-stamp
+tokens the command `openssl` (3.0 or later), nothing else.
 
-    python verifier.py BUNDLE-FOLDER [--trust ROOT.pem]... [--crl FILE]... [--json]
+    python verifier.py BUNDLE-FOLDER [--trust ROOT.pem]... [--tsa TSA.pem]... [--policy FILE] [--crl FILE]... [--json]
 
 What it does: every check of section 7 of the page (evidence format, version 1) for a bundle that is a folder:
 `bag`, `selection`, `consistency`, `custody`, `derivatives`, `chain`, `completeness`, and for each segment `bytes`,
 `entry`, `inclusion`, `signature`, `identity` and `time`. It exits 0 verified, 1 failed, 2 not-established, 64 wrong
 usage, 66 the target cannot be read.
 
-What it leaves out: time-stamp tokens and cosignatures are not evaluated, so `time` is never better than
-not-established and the time of signing is always the entry's own claim (`--tsa` and `--policy` are accepted and
-ignored). A zipped bundle must be unpacked first.
+What it leaves out: a zipped bundle must be unpacked first.
 
 Where the page leaves room, it is read as follows.
 - An entry that is not valid says nothing: what would be compared with it is not established. Its proof still ends
@@ -26,6 +25,13 @@ Where the page leaves room, it is read as follows.
 - `completeness` is about the dockings of the segments, and about every docking whose inventory is here.
 - The names that `_` is put before are those of a segment's folder, in any case of letters.
 - A folder that holds no file has no place in the layout.
+- Whose a token is, its certificates say: a token that holds none leading to a given authority is of nobody given.
+- A revocation after genTime is like an expired term: without a renewal, nothing is established.
+- `time` needs an anchor over the note that the proof ends in; T counts those over larger, joined sizes too. An invalid
+  one over any of these fails it.
+- Cosignatures count whole seconds, so `after` is later than the covering anchor only beyond a second, and beyond what
+  the authorities state as their accuracy.
+- A cosignature that `after` cites bounds an entry only if the policy is satisfied with it alone.
 """
 
 import argparse
@@ -35,11 +41,13 @@ import hashlib
 import json
 import os
 import re
+import subprocess
 import sys
+import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -732,6 +740,9 @@ class Trust:
 
     roots: list[x509.Certificate]
     revocations: list[x509.CertificateRevocationList]
+    authorities: list[x509.Certificate] = field(default_factory=list)
+    policy: "Policy | None" = None
+    now: datetime | None = None
 
 
 def key_usage(certificate: x509.Certificate) -> x509.KeyUsage | None:
@@ -739,6 +750,10 @@ def key_usage(certificate: x509.Certificate) -> x509.KeyUsage | None:
         return certificate.extensions.get_extension_for_class(x509.KeyUsage).value
     except x509.ExtensionNotFound:
         return None
+
+
+def key_of(certificate: x509.Certificate) -> bytes:
+    return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def constraints(certificate: x509.Certificate) -> x509.BasicConstraints:
@@ -802,9 +817,11 @@ def validity_problems(certificate: x509.Certificate, at: datetime) -> Iterator[s
         yield f"{certificate.subject.rfc4514_string()} is not valid at {at.isoformat()}"
 
 
-def strange_extensions(certificate: x509.Certificate) -> Iterator[str]:
+def strange_extensions(
+    certificate: x509.Certificate, understood: tuple[type[x509.ExtensionType], ...] = UNDERSTOOD
+) -> Iterator[str]:
     for item in certificate.extensions:
-        if isinstance(item.value, x509.NameConstraints) or (item.critical and not isinstance(item.value, UNDERSTOOD)):
+        if isinstance(item.value, x509.NameConstraints) or (item.critical and not isinstance(item.value, understood)):
             name = certificate.subject.rfc4514_string()
             yield f"{name} has an extension that is not understood here: {item.oid.dotted_string}"
 
@@ -832,11 +849,16 @@ def judge_revocation(
         tally.expect(entry.revocation_date_utc > at, f"{what} since {entry.revocation_date_utc.isoformat()}")
 
 
-def judge_path(path: list[x509.Certificate], trust: Trust, at: datetime) -> Tally:
+def judge_path(
+    path: list[x509.Certificate],
+    trust: Trust,
+    at: datetime,
+    understood: tuple[type[x509.ExtensionType], ...] = UNDERSTOOD,
+) -> Tally:
     tally = Tally()
     for certificate in path:
         tally.wrong += validity_problems(certificate, at)
-        tally.missing += strange_extensions(certificate)
+        tally.missing += strange_extensions(certificate, understood)
     for below, issuer in enumerate(path[1:]):
         tally.wrong += issuer_problems(issuer, below)
     for certificate, issuer in pairwise(path):
@@ -863,6 +885,181 @@ def identity(
         return Result(UNKNOWN, "no path to a root that was given" if trust.roots else "no root was given"), None
     best, root = min(judged, key=lambda found: (VERIFIED, UNKNOWN, FAILED).index(found[0].verdict))
     return best, root if best.verdict == VERIFIED else None
+
+
+# --- Anchors in time (section 5)
+
+SECOND = timedelta(seconds=1)
+COSIGNATURE = b"\x04"
+PRINTED_TIME = re.compile(r"^Time stamp: (\w{3}) +(\d+) (\d\d:\d\d:\d\d)(\.\d+)? (\d{4}) GMT$", re.MULTILINE)
+PRINTED_ACCURACY = re.compile(r"^Accuracy: (\S+) seconds, (\S+) millis, (\S+) micros$", re.MULTILINE)
+PRINTED_BYTES = re.compile(r"^    [0-9a-f]{4} - ([0-9a-f -]{47})", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """What one token or quorum says, under what the verifier gave."""
+
+    result: Result
+    moment: datetime | None = None
+    accuracy: timedelta = timedelta()
+
+    def order(self) -> float:
+        return self.moment.timestamp() if self.moment else 0
+
+
+def openssl(folder: Path, *arguments: str) -> str | None:
+    """What `openssl` prints, or nothing if it refuses."""
+    done = subprocess.run(
+        ["openssl", *arguments],
+        cwd=folder,
+        env={**os.environ, "LC_ALL": "C"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
+
+
+def printed_accuracy(printed: str) -> timedelta:
+    found = PRINTED_ACCURACY.search(printed)
+    seconds, millis, micros = (
+        (0 if part == "unspecified" else int(part, 0) for part in found.groups()) if found else (0,) * 3
+    )
+    return timedelta(seconds=seconds, milliseconds=millis, microseconds=micros)
+
+
+class Tokens:
+    """RFC 3161 tokens, taken apart and verified by `openssl`; chains and revocation are judged here."""
+
+    def __init__(self, trust: Trust) -> None:
+        self.trust = trust
+        self.known: dict[tuple[bytes, bytes | None, datetime | None], Anchor | None] = {}
+
+    def judge(self, token: bytes, data: bytes | None, until: datetime | None) -> Anchor | None:
+        """Nothing, if it is of no authority that was given, or does not say whose it is."""
+        key = (token, data, until)
+        if key not in self.known:
+            with tempfile.TemporaryDirectory() as scratch:
+                self.known[key] = self._judge(Path(scratch), token, data, until) if self.trust.authorities else None
+        return self.known[key]
+
+    def series(self, tokens: list[bytes], data: bytes | None) -> Anchor | None:
+        """A token and its renewals, each over the bytes of the one before."""
+        until, wrong = self.trust.now, ""
+        for before, renewal in reversed(list(pairwise(tokens))):
+            judged = self.judge(renewal, before, until)
+            until = self.trust.now
+            if judged and judged.result.verdict == VERIFIED:
+                until = judged.moment
+            elif judged and judged.result.verdict == FAILED:
+                wrong = judged.result.detail
+        first = self.judge(tokens[0], data, until)
+        if first and wrong and first.result.verdict != FAILED:
+            return Anchor(Result(FAILED, f"its renewal: {wrong}"))
+        return first
+
+    def _judge(self, folder: Path, token: bytes, data: bytes | None, until: datetime | None) -> Anchor | None:
+        (folder / "token").write_bytes(token)
+        roots = b"".join(root.public_bytes(Encoding.PEM) for root in self.trust.authorities)
+        (folder / "roots").write_bytes(roots)
+        printed = openssl(folder, "ts", "-reply", "-in", "token", "-text")
+        found = PRINTED_TIME.search(printed or "")
+        inside = openssl(folder, "ts", "-reply", "-in", "token", "-token_out", "-out", "bare")
+        listed = openssl(folder, "pkcs7", "-inform", "DER", "-in", "bare", "-print_certs")
+        if printed is None or inside is None or not listed or not found:
+            return None
+        paths = self._paths(read_certificates(listed.encode()))
+        if not paths:
+            return None
+        day, fraction = f"{found[1]} {found[2]} {found[5]} {found[3]}", float(found[4] or 0)
+        made = datetime.strptime(day, "%b %d %Y %H:%M:%S").replace(tzinfo=UTC)
+        if data is None:
+            imprint = "".join(PRINTED_BYTES.findall(printed)).replace(" ", "").replace("-", "")
+            over = ("-digest", imprint)
+        else:
+            (folder / "data").write_bytes(data)
+            over = ("-data", "data")
+        at = ("-attime", str(int(made.timestamp())))
+        said = openssl(folder, "ts", "-verify", *over, "-in", "token", "-CAfile", "roots", *at)
+        if said is None:
+            return Anchor(Result(FAILED, "openssl does not verify the token"))
+        results = [self._judge_path(path, made, until) for path in paths]
+        best = min(results, key=lambda result: (VERIFIED, UNKNOWN, FAILED).index(result.verdict))
+        return Anchor(best, made + timedelta(seconds=fraction), printed_accuracy(printed))
+
+    def _paths(self, inside: list[x509.Certificate]) -> list[list[x509.Certificate]]:
+        """The paths from the certificates that issued none of the others."""
+        last = [each for each in inside if not any(issued(other, each) for other in inside)]
+        return [path for each in last for path in paths_to_roots([each], inside, self.trust.authorities)]
+
+    def _judge_path(self, path: list[x509.Certificate], made: datetime, until: datetime | None) -> Result:
+        understood = (*UNDERSTOOD, x509.ExtendedKeyUsage)
+        tally = judge_path(path, self.trust, made, understood)
+        if until is None:
+            tally.missing.append("the present is not known")
+        elif until > made:
+            later = judge_path(path, self.trust, until.replace(microsecond=0), understood)
+            tally.missing += [f"later: {problem}" for problem in later.wrong + later.missing]
+        return tally.result()
+
+
+@dataclass
+class Policy:
+    """A C2SP tlog-policy: witnesses, groups of them, and which must have cosigned."""
+
+    witnesses: dict[str, tuple[str, bytes, bytes]] = field(default_factory=dict)
+    groups: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
+    quorum: str = ""
+
+    @classmethod
+    def parse(cls, data: bytes) -> "Policy":
+        policy = cls()
+        for line in data.decode("utf-8", "surrogateescape").splitlines():
+            match line.split():
+                case ["witness", name, key, *_]:
+                    keyname, key_id, encoded = key.split("+", 2)
+                    raw = base64.b64decode(encoded, validate=True)
+                    right = hashlib.sha256(keyname.encode() + b"\n" + raw).digest()[:4]
+                    if raw[:1] != COSIGNATURE or key_id != right.hex():
+                        raise ValueError(f"{name} has no key for cosignatures")
+                    policy.witnesses[name] = (keyname, right, raw[1:])
+                case ["group", name, needed, *members]:
+                    policy.groups[name] = (needed, members)
+                case ["quorum", name]:
+                    policy.quorum = name
+                case [] | ["log", *_]:
+                    pass
+                case [word, *_] if not word.startswith("#"):
+                    raise ValueError(f"no line of a policy: {line}")
+        return policy
+
+    def time_of(self, name: str, times: Mapping[str, datetime]) -> datetime | None:
+        """When a witness, or enough of a group, had cosigned."""
+        if name not in self.groups:
+            return times.get(name)
+        needed, members = self.groups[name]
+        reached = sorted(time for member in members if (time := self.time_of(member, times)))
+        count = {"any": 1, "all": len(members)}.get(needed) or int(needed)
+        return reached[count - 1] if len(reached) >= count else None
+
+    def judge(self, body: bytes, signatures: list[tuple[str, bytes]]) -> Anchor | None:
+        """What cosignatures over a checkpoint say; nothing, if there is nothing to say."""
+        times: dict[str, datetime] = {}
+        for name, (keyname, key_id, key) in self.witnesses.items():
+            for raw in [raw[4:] for signer, raw in signatures if (signer, raw[:4]) == (keyname, key_id)]:
+                seconds = int.from_bytes(raw[:8], "big")
+                message = f"cosignature/v1\ntime {seconds}\n".encode() + body
+                try:
+                    Ed25519PublicKey.from_public_bytes(key).verify(raw[8:], message)
+                    moment_of = datetime.fromtimestamp(seconds, UTC)
+                except (InvalidSignature, ValueError, OverflowError, OSError):
+                    return Anchor(Result(FAILED, f"the cosignature by {keyname} is not valid"))
+                if len(raw) != 72 or not seconds:
+                    return Anchor(Result(FAILED, f"the cosignature by {keyname} is none"))
+                times[name] = min(moment_of, times.get(name, moment_of))
+        reached = self.time_of(self.quorum, times)
+        return Anchor(Result(VERIFIED), reached) if reached else None
 
 
 # --- The folder (section 6)
@@ -1098,6 +1295,45 @@ class Log:
     checkpoints: dict[int, bytes] = field(default_factory=dict)
     cosigned: dict[int, bytes] = field(default_factory=dict)
     joins: dict[int, dict[int, bytes]] = field(default_factory=lambda: defaultdict(dict))
+    tokens: dict[int, dict[str, dict[int, bytes]]] = field(default_factory=lambda: defaultdict(dict))
+
+    def heads(self) -> dict[int, Checkpoint]:
+        """The checkpoints that can be read, smallest first."""
+        found = {}
+        for size, data in sorted(self.checkpoints.items()):
+            try:
+                found[size] = Checkpoint.parse(data)
+            except MalformedError:
+                continue
+        return found
+
+    def above(self, note: Checkpoint) -> Iterator[int]:
+        """The size of a note that lies here, and the larger ones that are proven to extend it."""
+        heads = self.heads()
+        if note.size not in heads or note.data not in {self.checkpoints[note.size], self.cosigned.get(note.size)}:
+            return
+        yield note.size
+        for before, size in pairwise([each for each in heads if each >= note.size]):
+            try:
+                head, end = split_proof(self.joins[size][before])
+                old, path = hash_lines(head, "old")
+            except (KeyError, MalformedError):
+                return
+            ends = (before, heads[before].root), (size, heads[size].root)
+            same = end in {self.checkpoints[size], self.cosigned.get(size)}
+            if old != before or not same or not consistent(*ends, path):
+                return
+            yield size
+
+    def witness_lines(self, size: int) -> tuple[bytes, list[tuple[str, bytes]]] | None:
+        """Body and cosignatures of a checkpoint, if what lies here extends it by witnesses alone."""
+        try:
+            base, note = Checkpoint.parse(self.checkpoints[size]), Checkpoint.parse(self.cosigned[size])
+        except (KeyError, MalformedError):
+            return None
+        more = note.signatures[len(base.signatures) :]
+        right = note.data.startswith(base.data) and more and all(name != note.origin for name, _ in more)
+        return (note.body, more) if right else None
 
     @property
     def name(self) -> str:
@@ -1140,6 +1376,9 @@ def load_logs(folder: Folder) -> dict[tuple[str, str], Log]:
             log.cosigned[int(size)] = data
         elif size is not None and join:
             log.joins[int(size)][int(join[1])] = data
+        elif size is not None and name.endswith(".tsr"):
+            stem, _, number = name.removesuffix(".tsr").partition(".")
+            log.tokens[int(size)].setdefault(stem, {})[int(number or 0)] = data
     return logs
 
 
@@ -1161,6 +1400,13 @@ class Bundle:
         self.segments = {name: Statement.load(folder, f"data/segments/{name}/entry") for name in sorted(names)}
         stems = {hit[1] for hit in folder.matching(rf"(data/custody/{ID}/{EPOCH}/{NUMBER})\.(?:json|tlog-proof)")}
         self.custody = [Statement.load(folder, stem) for stem in sorted(stems)]
+        self.tokens = Tokens(trust)
+        self.over: dict[tuple[str, int], list[Anchor]] = {}
+        self.cited: dict[str, list[Anchor]] = defaultdict(list)
+        for log in self.logs.values():
+            for size in log.heads():
+                self.over[log.name, size] = list(self._anchors_over(log, size))
+        self._cite_loose()
         self.judged = {statement.stem: self._judge(statement) for statement in self.statements}
 
     @property
@@ -1169,6 +1415,73 @@ class Bundle:
 
     def of_type(self, kind: str) -> list[Statement]:
         return [statement for statement in self.statements if statement.type == kind]
+
+    def _anchors_over(self, log: Log, size: int) -> Iterator[Anchor]:
+        for numbered in log.tokens[size].values():
+            series: list[bytes] = []
+            while len(series) in numbered:
+                series.append(numbered[len(series)])
+            for at, token in enumerate(series):
+                judged = self.tokens.series(series[at:], series[at - 1] if at else log.checkpoints[size])
+                if judged:
+                    self.cited[hashlib.sha256(token).hexdigest()].append(judged)
+                if judged and not at:
+                    yield judged
+        lines = log.witness_lines(size)
+        policy = self.trust.policy
+        if policy and lines:
+            quorum = policy.judge(*lines)
+            if quorum:
+                yield quorum
+            for name, raw in lines[1]:
+                line = f"\u2014 {name} {base64.b64encode(raw).decode()}\n".encode()
+                single = policy.judge(lines[0], [(name, raw)])
+                if single:
+                    self.cited[hashlib.sha256(line).hexdigest()].append(single)
+
+    def _cite_loose(self) -> None:
+        """The anchors under `anchors/`: tokens, and cosignatures with their checkpoint."""
+        for hit in self.folder.matching(rf"data/anchors/({HEX})"):
+            data, beside = self.folder.read(hit[0]) or b"", self.folder.read(f"{hit[0]}.checkpoint")
+            if hashlib.sha256(data).hexdigest() != hit[1]:
+                continue
+            judged = None
+            if not data.startswith("\u2014".encode()):
+                judged = self.tokens.series([data], beside)
+            elif self.trust.policy and beside is not None:
+                try:
+                    name, raw = Checkpoint.signature(data.decode()[:-1])
+                    judged = self.trust.policy.judge(Checkpoint.parse(beside).body, [(name, raw)])
+                except (MalformedError, UnicodeDecodeError):
+                    continue
+            if judged:
+                self.cited[hit[1]].append(judged)
+
+    def anchors_of(self, note: Checkpoint | None) -> tuple[list[Anchor], list[Anchor]]:
+        """Those over a note, and those over it or over what is proven to extend it."""
+        if note is None:
+            return [], []
+        _, station, epoch = ("//" + note.origin).rsplit("/", 2)
+        log = self.logs.get((station, epoch))
+        sizes = list(log.above(note)) if log and re.fullmatch(ORIGIN, note.origin) else []
+        over = {size: self.over[f"{station}/{epoch}", size] for size in sizes}
+        return over.get(note.size, []), [anchor for found in over.values() for anchor in found]
+
+    def time_of(self, statement: Statement) -> tuple[Result, datetime | None, datetime | None]:
+        """The check `time`, and the bounds in time below and above."""
+        own, covering = self.anchors_of(statement.note)
+        cited = self.cited.get(str(statement.value.get("after")), [])
+        holding = [each for each in covering if each.result.verdict == VERIFIED and each.moment]
+        bounding = [each for each in cited if each.result.verdict == VERIFIED and each.moment]
+        above = min(holding, key=Anchor.order, default=None)
+        below = max(bounding, key=Anchor.order, default=None)
+        tally = Tally()
+        tally.wrong += [each.result.detail for each in [*covering, *cited] if each.result.verdict == FAILED]
+        if above and below and above.moment and below.moment:
+            apart = (below.moment - below.accuracy) - (above.moment + above.accuracy)
+            tally.expect(apart <= SECOND, "`after` is later than the covering anchor")
+        tally.need(any(each in holding for each in own), "no anchor that was given covers it")
+        return tally.result(), below.moment if below else None, above.moment if above else None
 
     def log_of(self, statement: Statement) -> Log | None:
         """The log that an entry says it is of; if it says nothing, that of the checkpoint its proof ends in."""
@@ -1234,7 +1547,8 @@ class Bundle:
         log = self.log_of(statement)
         if note is None or log is None or not log.certificates or statement.time is None:
             return Result(UNKNOWN, "no checkpoint, no station.pem, or no time"), None
-        return identity(log.certificates, statement.station, note.origin, statement.time, self.trust)
+        signed = (self.time_of(statement)[2] or statement.time).replace(microsecond=0)
+        return identity(log.certificates, statement.station, note.origin, signed, self.trust)
 
 
 # --- Checks of the bundle (section 7)
@@ -1329,6 +1643,7 @@ def check_consistency(bundle: Bundle) -> Result:
     check_genesis(bundle, heads, tally)
     check_anchors(bundle, heads, tally)
     check_closes(bundle, heads, tally)
+    check_joining(bundle, tally)
     return tally.result()
 
 
@@ -1476,6 +1791,23 @@ def check_closes(bundle: Bundle, heads: dict[tuple[str, int], bytes], tally: Tal
         tally.expect(all(size <= close.seq + 1 for size in above), f"{close.stem}: a checkpoint above a close")
 
 
+def check_joining(bundle: Bundle, tally: Tally) -> None:
+    """What an epoch cites as its beginning is the very end of the one before."""
+    for genesis in bundle.of_type("genesis"):
+        previous, own = mapping(genesis.body.get("previous")), str(genesis.body.get("origin"))
+        origin, size = str(previous.get("origin")), previous.get("size")
+        for entry in bundle.statements:
+            if isinstance(size, int) and origin.endswith(f"/{entry.station}/{entry.epoch}") and entry.value:
+                tally.expect(entry.seq < size, f"{entry.stem}: above what {own} calls the end")
+        for close in bundle.of_type("close"):
+            is_before = origin.endswith(f"/{close.station}/{close.epoch}")
+            following = close.body.get("next")
+            if is_before:
+                tally.expect(size == close.seq + 1, f"{close.stem}: {own} cites another end")
+                tally.expect(following in (None, own), f"{close.stem}: {own} is not what follows")
+            tally.expect(is_before or following != own, f"{close.stem}: {own} does not cite it")
+
+
 def check_derivatives(bundle: Bundle) -> Result:
     tally = Tally()
     entries = [statement for statement in bundle.custody if statement.type == "derivative"]
@@ -1600,16 +1932,28 @@ def check_bytes(bundle: Bundle, segment: str) -> Original:
     path = inside + name if inside + name in here else here[0]
     tally = Tally()
     tally.expect(path == inside + name, f"the file's name is not {name}")
-    own, whole = [], hashlib.sha256()
+    own, whole, third = [], hashlib.sha256(), sm3() if "sm3" in body else None
     for chunk in folder.chunks(path):
         own.append(hashlib.sha256(chunk).hexdigest())
         whole.update(chunk)
+        if third is not None:
+            third.update(chunk)
     tally.expect(folder.sizes[path] == body["bytes"], f"{folder.sizes[path]} bytes, not {body['bytes']}")
     tally.expect(whole.hexdigest() == body["sha256"], "the digest of the whole file differs")
+    tally.expect(third is None or third.hexdigest() == body["sm3"], "the SM3 of the whole file differs")
+    tally.need(third is not None or "sm3" not in body, "there is no SM3 here to check by")
     listed = check_chunks(folder.read(inside + "chunks.sha256"), mapping(body["chunks"]), own, tally)
     damage = [] if listed is None else damaged(listed, own, folder.sizes[path], body)
     tally.wrong += [f"chunk {item['chunk']}: bytes {item['from_byte']} to {item['to_byte']}" for item in damage]
     return Original(tally.result(), path.removeprefix(inside), damage)
+
+
+def sm3() -> "hashlib._Hash | None":
+    """SM3 (GB/T 32905), where this Python's OpenSSL has it."""
+    try:
+        return hashlib.new("sm3")
+    except ValueError:
+        return None
 
 
 def check_chunks(data: bytes | None, sealed: dict[str, object], own: list[str], tally: Tally) -> list[str] | None:
@@ -1648,7 +1992,7 @@ def judge_segment(bundle: Bundle, segment: str) -> dict[str, object]:
     statement = bundle.segments[segment]
     original = check_bytes(bundle, segment)
     checks = {"bytes": original.result, **bundle.judged[statement.stem]}
-    checks["time"] = Result(UNKNOWN, "anchors are not evaluated here")
+    checks["time"], below, above = bundle.time_of(statement)
     _, root = bundle.identity_of(statement)
     shown = root and {
         "subject": root.subject.rfc4514_string(),
@@ -1660,10 +2004,14 @@ def judge_segment(bundle: Bundle, segment: str) -> dict[str, object]:
         "verdict": worst(checks.values()),
         "checks": {name: vars(result) for name, result in checks.items()},
         "root": shown,
-        "not_before": None,
-        "not_after": None,
+        "not_before": in_utc(below),
+        "not_after": in_utc(above),
         "damage": original.damage,
     }
+
+
+def in_utc(at: datetime | None) -> str | None:
+    return at and at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 # --- The verdict
@@ -1673,7 +2021,6 @@ NOT_PROVEN = [
     "Nothing that was written after the export is shown.",
     "Erasing on flash memory removes names, not every trace of what they named.",
     "A self-made root binds the station to no authority.",
-    "No time-stamp token and no cosignature was evaluated.",
 ]
 
 
@@ -1688,6 +2035,12 @@ def gather_findings(bundle: Bundle) -> Iterator[str]:
             yield f"{where}: anomaly {body.get('kind')}"
     yield from missing_tokens(bundle)
     yield from late_proofs(bundle)
+    own = {key_of(root) for root in bundle.trust.roots}
+    yield from (
+        f"{root.subject.rfc4514_string()} shares its key with a root of stations"
+        for root in bundle.trust.authorities
+        if key_of(root) in own
+    )
 
 
 def missing_tokens(bundle: Bundle) -> Iterator[str]:
@@ -1757,9 +2110,13 @@ class Arguments(argparse.ArgumentParser):
         self.exit(64, f"{message}\n")
 
 
-def load_trust(roots: list[Path], lists: list[Path]) -> Trust:
-    certificates = [found for path in roots for found in x509.load_pem_x509_certificates(path.read_bytes())]
-    return Trust(certificates, [found for path in lists for found in load_crls(path.read_bytes())])
+def load_trust(roots: list[Path], lists: list[Path], authorities: list[Path], policies: list[Path]) -> Trust:
+    def certificates(paths: list[Path]) -> list[x509.Certificate]:
+        return [found for path in paths for found in x509.load_pem_x509_certificates(path.read_bytes())]
+
+    revocations = [found for path in lists for found in load_crls(path.read_bytes())]
+    policy = Policy.parse(policies[-1].read_bytes()) if policies else None
+    return Trust(certificates(roots), revocations, certificates(authorities), policy, datetime.now(UTC))
 
 
 def load_crls(data: bytes) -> list[x509.CertificateRevocationList]:
@@ -1777,7 +2134,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(arguments)
     try:
-        trust = load_trust(given.trust, given.crl)
+        trust = load_trust(given.trust, given.crl, given.tsa, given.policy)
     except (OSError, ValueError) as problem:
         parser.error(str(problem))
     try:

@@ -253,3 +253,19 @@ def odd(kind: str, *, docking: DockingId | None = None, path: str | None = None,
 def digest(number: int) -> Sha256:
     """Give a digest that stands for something else each time."""
     return sha256_hex(number.to_bytes(8, "big"))
+
+
+def stamped(data: bytes = b"token", *, size: int = 1, renewal: int = 0) -> bodies.Anchor:
+    """The token `data`, which goes along as a document."""
+    return bodies.Anchor(
+        kind="rfc3161",
+        origin=ORIGIN,
+        size=size,
+        root="A" * 43 + "=",
+        sha256=sha256_hex(data),
+        by="Authority",
+        name="tsa",
+        moment="2026-11-21T08:00:00.000Z",
+        expires="2036-11-21T08:00:00.000Z",
+        renewal=renewal,
+    )

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from edged.bundles.contents import plan_export
 from edged.bundles.load import FolderFiles
 from edged.bundles.make import make_bundle
+from edged.errors import UnreadableError
 from edged.evidence import bodies, canonical, merkle
 from edged.evidence.certificates import certify_epoch, fingerprint, load_certificates, make_root, to_pem
 from edged.evidence.digests import Digester, Digests, sha256_hex
@@ -73,6 +74,8 @@ class Station:
     files: dict[str, Path] = field(default_factory=dict)
     last_of: dict[str, tuple[int, EntryRef]] = field(default_factory=dict)
     replicas: dict[str, list[EntryRef]] = field(default_factory=dict)
+    after: Sha256 | None = None
+    """The anchor that entries cite from now on."""
 
     def __post_init__(self) -> None:
         self.root_key, self.root = make_root(self.name, START - timedelta(days=1), START + timedelta(days=9000))
@@ -113,6 +116,7 @@ class Station:
             time=START + timedelta(seconds=seq),
             clock="synchronised",
             actor=actor,
+            after=self.after,
             body=inner,
         )
         return self.append_bytes(encode(entry), kind, inner)
@@ -321,7 +325,30 @@ class Station:
     def checkpoint_covering(self, seq: int) -> tuple[int, bytes] | None:
         return next(((size, self.heads[size]) for size in sorted(self.heads) if size > seq), None)
 
+    def last_checkpoint(self, epoch: EpochId) -> tuple[int, bytes] | None:  # noqa: ARG002 - it has one epoch
+        return None
+
+    def checkpoint(self, epoch: EpochId, size: int) -> bytes | None:  # noqa: ARG002 - it has one epoch
+        return self.heads.get(size)
+
+    def extension_proof(self, epoch: EpochId, old: int, new: int) -> list[bytes]:  # noqa: ARG002 - it has one epoch
+        return self.consistency_proof(old, new)
+
+    def anchors_covering(self, seq: int, upto: int) -> list[int]:  # noqa: ARG002 - nobody anchored it
+        return []
+
+    def cited_anchor(self, sha256: Sha256) -> None:  # noqa: ARG002 - nobody anchored it
+        return None
+
+    def tsa_pem(self) -> bytes:
+        return b""
+
+    def policy_text(self) -> bytes:
+        return b""
+
     def document(self, sha256: Sha256) -> bytes:
+        if sha256 not in self.documents:
+            raise UnreadableError(f"There is no document {sha256}.")
         return self.documents[sha256]
 
     def reason_text(self, digest: Sha256) -> tuple[str, str] | None:
@@ -333,7 +360,7 @@ class Station:
     def derivative(self, segment: SegmentId, kind: str) -> Path | None:
         return self.files.get(f"{segment} {kind}")
 
-    def certificates_pem(self) -> bytes:
+    def certificates_pem(self, epoch: EpochId | None = None) -> bytes:  # noqa: ARG002 - it has one epoch
         return to_pem([self.certificate])
 
     def root_pem(self) -> bytes:

@@ -91,18 +91,19 @@ class Made:
             self.book.ledger.append(wiped(path, data, clearance))
 
     def export(self, name: str = "ex-20261121-00000001") -> int:
-        """Write the export of all segments; gives the number of its entry."""
+        """Write the export of all segments; gives its position in the book."""
         ledger, registers = self.book.ledger, self.book.registers
         segments = sorted(row.segment for row in self.book.facts.all_segments(after=0, most=100))
         view = StationView(self.book, self.config)
-        listed = plan_export(view, export=ExportId(name), segments=segments, upto_seq=ledger.size())
+        listed = plan_export(view, export=ExportId(name), segments=segments, upto_seq=ledger.last_position() + 1)
         body = bodies.Export(
             export=ExportId(name),
             selection={"segments": [str(segment) for segment in segments]},
             purpose=registers.add_reason(code="export", text="for the case"),
             list_sha256=sha256_hex(listed),
         )
-        return ledger.append(body, documents=[listed])[0].seq
+        ledger.append(body, documents=[listed])
+        return ledger.last_position()
 
 
 def make(folder: Path) -> Made:

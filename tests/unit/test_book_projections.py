@@ -36,6 +36,7 @@ from tests.unit.book_station import (
     sealed,
     sg,
     sighted,
+    stamped,
     undocked,
     wiped,
 )
@@ -55,6 +56,7 @@ def book(tmp_path: Path) -> Iterator[Book]:
     append(classified(sg(b"a"), case="case-1"), derived(sg(b"a")), odd("odd", docking=DOCKING))
     clearance = append(cleared([(sg(b"a"), "a.mp4")], proofs))[0].ref
     append(wiped("a.mp4", b"a", clearance), undocked(outcome="kept", remaining=1))
+    append(stamped(), documents=[b"token"])
     yield book
     book.close()
 
@@ -175,6 +177,7 @@ def test_missing_rows_are_found(book: Book, table: str) -> None:
     ("table", "change"),
     [
         ("names", "UPDATE names SET id = 'dk-other' WHERE kind = 'docking'"),
+        ("anchor", "UPDATE anchor SET moment = '2020-01-01T00:00:00.000Z'"),
         ("anomaly", "UPDATE anomaly SET kind = 'harmless'"),
         ("clearance", "UPDATE clearance SET outcome = 'present'"),
         ("derivative", "UPDATE derivative SET bytes = 1"),
@@ -256,7 +259,13 @@ def rows(book: Book, statement: str) -> list[sqlite3.Row]:
 def test_docking_is_open_until_it_ends(book: Book) -> None:
     later = DockingId("dk-later")
     assert book.facts.open_dockings() == []
-    book.ledger.append(docked({}, later)[0])
+    body, document = docked({}, later)
+    book.ledger.append(body)
+    # Without its inventory nothing can be compared with it.
+    lost = book.facts.last_docking(RECORDER)
+    assert lost is not None
+    assert lost.docking == DOCKING
+    book.ledger.append(odd("something"), documents=[document])
     assert [row.docking for row in book.facts.open_dockings()] == [later]
     newest = book.facts.last_docking(RECORDER)
     assert newest is not None

@@ -15,12 +15,27 @@ BOOK = Path(__file__).parents[2] / "edged" / "book"
 RARE = {
     "totals": "once a status, which counts everything",
     "cases": "the register of cases is read as a whole",
+    "newest_anchor": "from the newest down, sixteen at most",
     "open_dockings": "through an index that holds the open ones alone",
     "published_sizes": "one row an epoch",
+    "all_entries": "all projections are made anew when a restored book sets entries aside",
+    "unsigned": "once, by a restored book",
 }
 """Statements that may read a whole table or index, and why that is not much."""
 
-GROWS = ("entry", "node", "head", "names", "docking", "segment", "found", "replica", "classification", "derivative")
+GROWS = (
+    "entry",
+    "node",
+    "head",
+    "names",
+    "docking",
+    "segment",
+    "found",
+    "replica",
+    "classification",
+    "derivative",
+    "anchor",
+)
 """Tables that grow for as long as the station runs."""
 
 

@@ -16,9 +16,10 @@ from edged.evidence.certificates import make_root, to_pem
 from edged.evidence.digests import sha256_hex
 from edged.evidence.ids import DockingId, SegmentId
 from edged.evidence.proofs import format_proof
-from tests.unit.bundle_station import START, VIDEO, Station, failing
+from tests.unit.anchored_station import SEALED, Anchored, anchored, made_authority, stamped
+from tests.unit.bundle_station import START, VIDEO, Forgery, Station, failing
 
-BLOCKS = ("root", "bag", "originals", "inclusion", "signature", "identity", "list", "derivatives", "history")
+BLOCKS = ("root", "bag", "originals", "inclusion", "signature", "identity", "list", "derivatives", "history", "tokens")
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +81,8 @@ def test_each_block_alone_finds_an_honest_bundle_in_order(honest: Path, name: st
     elif name == "history":
         assert [line.split()[0] for line in done.stdout.split("\n")[:3]] == ["0", "1", "2"]
         assert done.stdout.endswith("export, by user:li\n")
+    elif name == "tokens":
+        assert done.stdout == "there are none: the times are claims\n"
     else:
         assert "OK" in done.stdout
 
@@ -171,3 +174,59 @@ def test_another_root_does_not_vouch_for_the_station(station: Station, bundle: P
     (tmp_path / "other.pem").write_bytes(to_pem([other]))
     done = run(bundle, blocks(bundle)["identity"], ROOT=str(tmp_path / "other.pem"))
     assert done.returncode == 1
+
+
+@pytest.fixture(scope="module")
+def stamped_bundle(tmp_path_factory: pytest.TempPathFactory) -> Anchored:
+    folder = tmp_path_factory.mktemp("stamped")
+    return anchored(folder, made_authority(folder / "authority", intermediates=1))
+
+
+def laid_out(made: Anchored, forgery: Forgery, folder: Path) -> Path:
+    for path, data in forgery.files.items():
+        (folder / "bundle" / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "bundle" / path).write_bytes(data)
+    (folder / "trust").mkdir()
+    (folder / "trust/root.pem").write_bytes(made.station.root_pem())
+    (folder / "trust/tsa.pem").write_bytes(made.authority.root_pem)
+    return folder / "bundle"
+
+
+def test_tokens_are_shown_with_their_times(stamped_bundle: Anchored, tmp_path: Path) -> None:
+    made = stamped_bundle
+    bundle = made.bundle.copy()
+    token = made.token(made.sealed)
+    for number, stamped_by in ((1, token), (2, token.replace(".tsr", ".1.tsr"))):
+        renewal = stamped(made.authority, bundle.files[stamped_by], SEALED.replace(day=22 + number))
+        bundle.add(token.replace(".tsr", f".{number}.tsr"), renewal)
+    folder = laid_out(made, bundle, tmp_path)
+    done = run(folder, blocks(folder)["tokens"])
+    assert (done.returncode, done.stderr) == (0, "")
+    log = made.logs.removeprefix("data/logs/")
+    assert set(done.stdout.splitlines()) == {
+        f"OK: {log}/{made.first}/checkpoint existed on 2026-11-21T09:00:00Z",
+        f"OK: {log}/{made.sealed}/checkpoint existed on 2026-11-21T10:00:00Z",
+        f"OK: {log}/{made.sealed}/tsa.tsr existed on 2026-11-23T10:00:00Z",
+        f"OK: {log}/{made.sealed}/tsa.1.tsr existed on 2026-11-24T10:00:00Z",
+        f"OK: {log}/{made.exported}/checkpoint existed on 2026-11-21T11:00:00Z",
+    }
+
+
+def test_tokens_that_are_wrong_are_not_shown(stamped_bundle: Anchored, tmp_path: Path) -> None:
+    made = stamped_bundle
+    other = made_authority(tmp_path / "other", name="Other")
+    wrong = {
+        "another": made.bundle.files[made.token(made.first)],
+        "garbage": b"x",
+        "nobody": stamped(other, made.note(made.sealed), SEALED),
+        "use": made.stamp(made.sealed, SEALED, "wrong-use"),
+    }
+    bundle = made.bundle.copy()
+    for name, data in wrong.items():
+        bundle.add(made.token(made.sealed, name), data)
+    folder = laid_out(made, bundle, tmp_path)
+    done = run(folder, blocks(folder)["tokens"])
+    assert done.returncode == 1
+    refused = [line for line in done.stdout.splitlines() if line.startswith("NOT SHOWN")]
+    assert [line.rpartition("/")[2] for line in refused] == [f"{name}.tsr" for name in sorted(wrong)]
+    assert done.stdout.count("OK: ") == 3

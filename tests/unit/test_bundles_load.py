@@ -136,6 +136,27 @@ def widened(data: bytes) -> bytes:
     return data[:-22] + wide + locator + last
 
 
+def test_a_zip_whose_later_files_lie_beyond_32_bits_is_read(archive: Path, trust: Trust) -> None:
+    """After a file of gigabytes, the directory alone asks for zip64: the small files' own headers do not."""
+    archive.write_bytes(far(archive.read_bytes()))
+    assert failing(verify_target(archive, trust)) == set()
+
+
+def far(data: bytes) -> bytes:
+    """Write the place of each file as if it took more than 32 bits."""
+    count, start = struct.unpack("<H4xL", data[-12:-2])
+    directory = b""
+    at = start
+    for _ in range(count):
+        name, extra, place = (*struct.unpack_from("<HH", data, at + 28), *struct.unpack_from("<L", data, at + 42))
+        assert not extra
+        head = data[at : at + 6] + struct.pack("<H", 45) + data[at + 8 : at + 30] + struct.pack("<H", 12)
+        head += data[at + 32 : at + 42] + b"\xff" * 4
+        directory += head + data[at + 46 : at + 46 + name] + struct.pack("<HHQ", 1, 8, place)
+        at += 46 + name
+    return data[:start] + directory + data[-22:-10] + struct.pack("<LL", len(directory), start) + data[-2:]
+
+
 def test_a_zip_with_folders_in_it_is_read(made: tuple[Station, Path], tmp_path: Path, trust: Trust) -> None:
     shutil.copytree(made[1], tmp_path / "ex-1")
     with zipfile.ZipFile(tmp_path / "b.zip", "x") as archive:

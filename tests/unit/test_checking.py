@@ -30,6 +30,7 @@ from tests.unit.book_station import (
     sealed,
     sg,
     sighted,
+    stamped,
     undocked,
     wiped,
 )
@@ -68,6 +69,7 @@ def check(made: Made, *, deep: bool = False, patience_seconds: float = 0.0) -> F
     assert [name for name, _ in results] == [
         "book",
         "ledger",
+        "keys",
         "projections",
         "vault",
         "wipes",
@@ -238,17 +240,36 @@ def test_checkpoint_signed_by_another_key_is_found(made: Made, tmp_path: Path) -
     )
     assert other
     shutil.copy(tmp_path / "other" / keys.STATION_PEM, made.config.paths.state / KEYS / keys.STATION_PEM)
-    assert len(check(made)["ledger"]) == 2
+    found = check(made)
+    assert len(found["ledger"]) == 2
+    assert found["keys"] == [
+        f"The certificate of {made.book.ledger.epoch.origin} is not the one that its first entry names."
+    ]
+
+
+def test_private_key_that_others_can_read_is_found(made: Made) -> None:
+    key = made.config.paths.state / KEYS / keys.EPOCH_KEY
+    key.chmod(0o640)
+    assert check(made) == {"keys": [f"The station's key {key} can be read by others."]}
+
+
+def test_private_key_that_is_gone_is_found(made: Made) -> None:
+    (made.config.paths.state / KEYS / keys.EPOCH_KEY).unlink()
+    assert "is not here" in only(check(made), "keys")
 
 
 def test_certificate_that_is_gone_or_broken_is_found_and_the_rest_is_checked(made: Made) -> None:
     pem = made.config.paths.state / KEYS / "station.pem"
     writable(made.original(A))
-    for change in (lambda: pem.write_bytes(b"nothing"), pem.unlink):
+    said = (
+        "This could not be checked to the end: ",
+        f"The certificate of {made.book.ledger.epoch.origin} is not here.",
+    )
+    for change, text in zip((lambda: pem.write_bytes(b"nothing"), pem.unlink), said, strict=True):
         change()
         found = check(made)
-        assert set(found) == {"ledger", "vault"}
-        assert found["ledger"][0].startswith("This could not be checked to the end: ")
+        assert set(found) == {"ledger", "keys", "vault"}
+        assert found["ledger"][0].startswith(text)
 
 
 def test_altered_projection_is_found(made: Made) -> None:
@@ -442,6 +463,13 @@ def test_docking_that_was_interrupted_need_not_be_complete(made: Made) -> None:
     made.book.ledger.append(body, documents=[document])
     made.book.ledger.append(undocked(later, "interrupted", 1))
     assert check(made) == {}
+
+
+def test_anchor_whose_token_is_lost_or_altered_is_told(made: Made) -> None:
+    made.book.ledger.append(stamped(), documents=[b"token"])
+    assert check(made) == {}
+    made.book.ledger.append(stamped(b"another"))
+    assert "cites is not here" in " ".join(check(made)["accounting"])
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from edged.config import SOCKET
 from edged.evidence import merkle
 from edged.evidence.note import parse_checkpoint, parse_note
 from edged.evidence.proofs import parse_proof
-from edged.station.files import SOCKET
 from tests.unit.calling import Caller, start
 from tests.unit.made_station import FILES, Made, make_used
 

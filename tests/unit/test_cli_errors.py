@@ -17,8 +17,9 @@ from edged import errors
 from edged.book import BOOK_FILE
 from edged.bundles.make import make_bundle
 from edged.cli.main import app
+from edged.config import SOCKET
 from edged.station.assembly import StateLock
-from edged.station.files import KEYS, SOCKET
+from edged.station.files import KEYS
 from edged.station.view import StationView
 from tests.unit.book_station import close
 from tests.unit.calling import EDGED, Caller, Said, start
@@ -255,7 +256,7 @@ def test_check_is_0_or_1(edged: Caller, tmp_path: Path) -> None:
     made = make_used(tmp_path)
     made.close()
     said = edged("check", config=made.config_folder)
-    assert (said.code, said.out.count("ok   ")) == (0, 7)
+    assert (said.code, said.out.count("ok   ")) == (0, 8)
     made.original("20261121/a.mp4").chmod(0o640)
     said = edged("check", config=made.config_folder)
     assert said.code == 1

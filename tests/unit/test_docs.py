@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from edged import config
+from edged.anchors import witness_settings
 from edged.bays import profiles, register
 from edged.book.projections import PROJECTIONS
 from edged.cases.rows import COLUMNS
@@ -36,11 +37,21 @@ TRANSLATED: Final = {"README.md": "README.zh.md", "docs/verification.md": "docs/
 APPS: Final = {"edged": edged_cli.app, "hwsim": hwsim_cli.app}
 
 PLACES: Final = (
-    *("/etc/edged", "/var/lib/edged", "/opt/edged", "/usr/local/bin/edged"),
-    *("/media/usb", "/backup", "/srv/vault"),
+    *("/etc/edged", "/var/lib/edged", "/opt/edged", "/usr/local/bin/edged", "/usr/sbin/mosquitto"),
+    *(
+        "/usr",
+        "/media/usb",
+        "/backup",
+        "/srv/vault",
+        "/run/edged",
+        "/dev/sdb1",
+        "/dev/bus/usb",
+        "/etc/udev/rules.d/70-edged",
+    ),
+    *("/usr/bin/python3", "/usr/local/lib", "/etc/systemd/system/edged"),
 )
 """The only absolute paths that a document names."""
-HOSTS: Final = {"keepachangelog.com", "127.0.0.1"}
+HOSTS: Final = {"keepachangelog.com", "127.0.0.1", "s3.example.org"}
 STRANGE: Final = {
     *("3f3af1ecebbd1410", "1225ae6c1ae69dcb", "e81d3b0e9d82feaa", "05d28061fe980168", "c857d09db23e6822"),
     *("c70eca6b0f88f44d", "94a168d2da574b00", "d298391b07433318", "60965168ce762e94", "3ea125d0bff386e6"),
@@ -80,7 +91,7 @@ def command_lines() -> Iterator[tuple[str, list[str]]]:
     for path in PAGES:
         for block in blocks(path.read_text("utf-8"), "sh"):
             for line in block.replace("\\\n", " ").splitlines():
-                if found := re.match(r"(?:sudo -u \S+ )?((edged|hwsim|make)\b.*)", line):
+                if found := re.match(r"(?:sudo -u \S+ )?((edged|hwsim|make)\b[^|]*)", line):
                     yield name_of(path), shlex.split(found[1], comments=True)
 
 
@@ -164,7 +175,7 @@ def test_every_command_of_the_station_is_in_the_manuals(words: tuple[str, ...], 
     told = " ".join(re.sub(r"[\\`]", " ", told).split())
     assert re.search(rf"\b{' '.join(words)}\b", told) or words == ("edged", "ledger")
     if words[0] == "edged":
-        for option in options_of(command) - {"--help", "--derivatives", "--inventories"}:
+        for option in options_of(command) - {"--help", "--inventories"}:
             assert not option.startswith("--") or re.search(rf"(?<![\w-]){option}\b", told), f"{words}: {option}"
 
 
@@ -196,11 +207,22 @@ MODELS: Final[Mapping[str, type[BaseModel]]] = {
     "#### `[store]`\n": config.StorePart,
     "#### `[media]`\n": config.MediaPart,
     "#### `[ledger]`\n": config.LedgerPart,
+    "#### `[anchors]`\n": config.AnchorsPart,
+    "\n`[[anchors.authority]]`:\n": config.AuthorityPart,
+    "\n`[[anchors.witness]]`:\n": config.WitnessPart,
+    "\nFill in `witness.toml` ": witness_settings.WitnessConfig,
+    "\n`[[log]]`:\n": witness_settings.LogPart,
+    "\nOr, instead of a bucket, a folder.": config.DirectoryStorePart,
+    "#### `[supervision]`\n": config.SupervisionPart,
+    "\nThe file of the broker's credentials:\n": config.BrokerCredentials,
+    "#### `[export]`\n": config.ExportPart,
+    "#### `[control]`\n": config.ControlPart,
     "\nThe credentials file:\n": config.Credentials,
     "\n`[[recorder]]`, one table": register.RegisteredRecorder,
     "\n`[[officer]]`, one table": register.RegisteredOfficer,
     "\n`recorders/*.toml`, one file": profiles.Profile,
     "\n`[id_file]`: ": profiles.IdFile,
+    "\n`[unlock]` and `[clock]`: ": profiles.Unlock,
     "\n`[[layout]]`: ": profiles.LayoutRule,
     "\n`[[matter]]`:\n": matters.Matter,
     "\n`[[matter.stage]]`:\n": matters.Stage,
@@ -214,6 +236,8 @@ def default(value: Any) -> str:
         return "required"
     if value is None:
         return "none"
+    if isinstance(value, Path):
+        value = str(value)
     return f"`{json.dumps(list(value) if isinstance(value, tuple) else value)}`"
 
 
@@ -264,8 +288,10 @@ def texts_in(node: ast.AST) -> set[str]:
 
 
 def test_every_alarm_is_in_the_manual() -> None:
-    raised = {"bay NAME", *get_args(Kind)}
-    for node in (node for tree in trees("edged/station") for node in ast.walk(tree)):
+    raised = {"bay NAME", "port PORT", "anchor NAME", "clock NAME", *get_args(Kind)}
+    for node in (
+        node for room in ("station", "supervision") for tree in trees(f"edged/{room}") for node in ast.walk(tree)
+    ):
         match node:
             case ast.Call(func=ast.Attribute(attr="alarm"), args=[ast.Constant(value=str(source)), *_]):
                 raised.add(source)
@@ -292,6 +318,13 @@ def test_every_kind_of_anomaly_is_in_the_manual() -> None:
             kind = next(word.value for word in call.keywords if word.arg == "kind")
             noted |= texts_in(kind) if isinstance(kind, ast.Constant) else assigned(function, ast.unparse(kind))
     assert keys(table_after(MANUAL, "\n### Anomalies\n")) == sorted(noted, key=told_order)
+
+
+@pytest.mark.parametrize(("name", "anchor"), [("state", "\nWhat a state says:\n"), ("bay", "\nWhat a bay says, ")])
+def test_every_key_of_a_message_is_in_the_manual(name: str, anchor: str) -> None:
+    schema = json.loads(page(f"edged/supervision/schemas/{name}.json"))
+    properties = {key for each in (schema, *schema.get("oneOf", [])) for key in each.get("properties", {})}
+    assert sorted(keys(table_after(MANUAL, anchor))) == sorted(properties)
 
 
 def told_order(kind: str) -> int:

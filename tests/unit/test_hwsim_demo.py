@@ -15,9 +15,11 @@ from edged.clock import SystemClock
 from edged.errors import MalformedError, UsageError
 from hwsim.cards import Filmed
 from hwsim.demo import scene
+from hwsim.demo.hardware import KernelSlots
 from hwsim.demo.screen import Screen, status_of
 from hwsim.demo.settings import with_values
 from hwsim.demo.stage import prepare
+from hwsim.kernel.images import can_hold
 from hwsim.script import Feature, plan
 
 LEDGER = {"size": 7, "published": 5}
@@ -72,6 +74,12 @@ def test_settings_change_their_keys_and_nothing_else() -> None:
     assert gone == {'folder = "$bays"', "at_once = 4"}
 
 
+def test_a_setting_that_is_there_as_a_comment_is_set_in_its_place() -> None:
+    before = (CONFIG / "station.toml").read_text()
+    values = tomllib.loads(with_values(before, {"anchors.policy": "/a"}))
+    assert values["anchors"] == tomllib.loads(before)["anchors"] | {"policy": "/a"}
+
+
 def test_a_setting_that_is_not_there_is_refused() -> None:
     with pytest.raises(MalformedError, match="no foldr in"):
         with_values((CONFIG / "station.toml").read_text(), {"bays.foldr": "/a"})
@@ -122,3 +130,31 @@ def test_a_status_of_another_shape_is_refused() -> None:
 
 def test_the_case_reaches_further_than_a_clock_is_wrong() -> None:
     assert timedelta(minutes=10) < scene._MARGIN
+
+
+def test_kernel_mode_without_root_or_where_the_daemon_cannot_look_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = prepare(tmp_path / "demo")
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    with pytest.raises(UsageError, match="needs root"):
+        KernelSlots(stage, ["A"])
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    tmp_path.chmod(0o700)
+    with pytest.raises(UsageError, match=r"runs as the user \w+, who cannot get to"):
+        KernelSlots(stage, ["A"])
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed"),
+    [
+        (b"1.MP4", True),
+        ("现场.MP4".encode(), True),
+        (b"a:b", False),
+        (b"a\nb", False),
+        (b"a.", False),
+        (b"\xff", False),
+    ],
+)
+def test_names_that_exfat_cannot_hold_stay_off_its_cards(name: bytes, *, allowed: bool) -> None:
+    assert can_hold(name) is allowed

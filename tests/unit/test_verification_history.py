@@ -9,12 +9,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from edged.evidence import bodies
 from edged.evidence.certificates import fingerprint
 from edged.evidence.digests import sha256_hex
-from edged.evidence.ids import DockingId, EntryRef, SegmentId
+from edged.evidence.ids import DockingId, EntryRef, EpochId, SegmentId
 from edged.evidence.note import sign_note, vkey
 from edged.evidence.proofs import format_consistency, format_proof
 from edged.evidence.text import to_base64
 from edged.evidence.verification import Report
+from tests.independent import verifier
 from tests.unit.bundle_station import Forgery, Station, failing, open_questions
+from tests.unit.test_independent_verifier import written
 
 LOG = "data/logs/st-07/2026-11-ab12"
 CUSTODY = "data/custody/st-07/2026-11-ab12"
@@ -305,3 +307,87 @@ def test_a_first_entry_that_cites_one_before_it_is_found(station: Station) -> No
     station.append(bodies.Undocking(docking=DockingId("d"), outcome="kept", remaining=1))
     bundle = station.bundle(station.export([segment]), station.folder / "b")
     assert failing(judge(station, bundle)) == {"consistency"}
+
+
+def earlier_epoch(folder: Path, following: str | None) -> Station:
+    """Make an epoch of two entries, closed in favour of the log with the origin `following`."""
+    before = Station(folder=folder, epoch=EpochId("2026-10-0001"))
+    before.genesis()
+    before.append(bodies.Close(reason=before.reason("end", "x"), next=following))
+    before.sign()
+    return before
+
+
+def with_epoch(bundle: Forgery, before: Station, size: int = 2) -> Forgery:
+    """Add the first entries of an earlier epoch, proven at a size."""
+    log = f"{before.name}/{before.epoch}"
+    bundle.add(f"data/logs/{log}/station.pem", before.certificates_pem())
+    bundle.add(f"data/logs/{log}/{size}/checkpoint", before.note(size))
+    for seq in range(size):
+        bundle.add(f"data/custody/{log}/{seq}.json", before.entry_bytes(seq))
+        proof = format_proof(seq, before.inclusion_proof(seq, size), before.note(size))
+        bundle.add(f"data/custody/{log}/{seq}.tlog-proof", proof)
+    return bundle
+
+
+def cited(before: Station, size: int = 2) -> bodies.Previous:
+    return bodies.Previous(origin=before.origin, size=size, root=before.note(size).decode().split("\n")[2])
+
+
+def check_of_epochs(station: Station, before: Station, previous: bodies.Previous | None, size: int = 2) -> str:
+    """Give the verdict of `consistency`, on which the verifier written from the page alone agrees."""
+    bundle = with_epoch(bundle_of(station, genesis={"previous": previous}), before, size)
+    own = judge(station, bundle).checks["consistency"].verdict
+    theirs = verifier.verify(written(bundle, station.folder / "w"), verifier.Trust([station.root], []))
+    assert theirs["checks"]["consistency"]["verdict"] == own  # type: ignore[index]
+    return own
+
+
+def test_epochs_that_join_are_one_history(station: Station, tmp_path: Path) -> None:
+    before = earlier_epoch(tmp_path, station.origin)
+    assert check_of_epochs(station, before, cited(before)) == "verified"
+
+
+def test_an_epoch_whose_close_names_nobody_may_be_continued(station: Station, tmp_path: Path) -> None:
+    before = earlier_epoch(tmp_path, None)
+    assert check_of_epochs(station, before, cited(before)) == "verified"
+
+
+def test_an_epoch_that_was_closed_in_favour_of_another_is_not_continued(station: Station, tmp_path: Path) -> None:
+    before = earlier_epoch(tmp_path, "evidence.example/st-07/2026-12-0002")
+    assert check_of_epochs(station, before, cited(before)) == "failed"
+
+
+def test_an_epoch_that_does_not_cite_the_one_closed_in_its_favour_is_found(station: Station, tmp_path: Path) -> None:
+    before = earlier_epoch(tmp_path, station.origin)
+    assert check_of_epochs(station, before, None) == "failed"
+
+
+def test_an_epoch_that_cites_less_than_was_closed_is_found(station: Station, tmp_path: Path) -> None:
+    """The closing entry would have been cut off: what is cited must be the very end."""
+    before = earlier_epoch(tmp_path, station.origin)
+    assert check_of_epochs(station, before, cited(before, 1)) == "failed"
+
+
+def test_an_epoch_that_cites_more_than_was_closed_is_found(station: Station, tmp_path: Path) -> None:
+    before = earlier_epoch(tmp_path, station.origin)
+    longer = cited(before).model_copy(update={"size": 3})
+    assert check_of_epochs(station, before, longer) == "failed"
+
+
+def test_a_closed_epoch_that_was_extended_is_found(station: Station, tmp_path: Path) -> None:
+    before = earlier_epoch(tmp_path, station.origin)
+    previous = cited(before)
+    before.append(("novelty", {}))
+    assert check_of_epochs(station, before, previous, size=3) == "failed"
+
+
+def test_an_entry_above_what_the_next_epoch_cites_is_found_without_its_checkpoint(
+    station: Station, tmp_path: Path
+) -> None:
+    before = Station(folder=tmp_path, epoch=EpochId("2026-10-0001"))
+    before.genesis()
+    before.append(("novelty", {}))
+    bundle = with_epoch(bundle_of(station, genesis={"previous": cited(before, 1)}), before)
+    bundle.drop("data/logs/st-07/2026-10-0001/2/checkpoint")
+    assert judge(station, bundle).checks["consistency"].verdict == "failed"

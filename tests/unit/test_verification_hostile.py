@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,14 +9,12 @@ import pytest
 from edged.errors import UnreadableError
 from edged.evidence import canonical
 from edged.evidence.digests import sha256_hex
-from edged.evidence.entry import parse
 from edged.evidence.ids import SegmentId
 from edged.evidence.verification import BundleFile, Trust, Words, sentences, verify
-from edged.evidence.verification.anchors import Anchor, check_time, covering, signing_time
 from edged.evidence.verification.layout import MAX_ENTRIES_BYTES
 from edged.evidence.verification.originals import time_at
 from edged.evidence.verification.port import MAX_FILES
-from tests.unit.bundle_station import START, Forgery, Station, failing
+from tests.unit.bundle_station import Forgery, Station, failing
 
 LOG = "st-07/2026-11-ab12"
 
@@ -179,18 +176,3 @@ def test_recorded_times_that_make_no_sense_give_no_time_of_damage(station: Stati
         recorded = sealed.recorded.model_copy(update={"start": start, "end": end})
         changed = sealed.model_copy(update={"recorded": recorded})
         assert time_at(changed, changed.bytes) is None
-
-
-def test_an_anchor_bounds_its_log_up_to_its_size_and_the_earliest_counts(station: Station) -> None:
-    entry = parse(station.entry_bytes(0))
-    early = Anchor(origin=station.origin, size=10, moment=START + timedelta(hours=1), by="TSA 1")
-    late = Anchor(origin=station.origin, size=20, moment=START + timedelta(hours=2), by="TSA 2")
-    other = Anchor(origin="a/b/c", size=99, moment=START, by="TSA 3")
-    assert covering([late, other, early], station.origin, 10) == early
-    assert covering([late, other, early], station.origin, 11) == late
-    assert covering([late, other, early], station.origin, 21) is None
-    assert signing_time(entry, early) == early.moment
-    assert signing_time(entry, None) == entry.time
-    assert check_time(early, entry).verdict == "verified"
-    assert check_time(None, entry).verdict == "not-established"
-    assert check_time(None, None).verdict == "not-established"

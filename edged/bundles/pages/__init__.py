@@ -8,15 +8,37 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
+from pathlib import Path
+from typing import Final
 
-from edged.bundles.pages.html import NOTICE, report_html
+from edged import __version__
+from edged.bundles.pages.account import Account, read_account
+from edged.bundles.pages.html import NOTICE, Checked, report_html
 from edged.bundles.plan import Plan
 from edged.clock import rfc3339
+from edged.errors import UnreadableError
 from edged.evidence import canonical
 from edged.evidence.ids import bundle_name
 from edged.evidence.verification import Report
 
-__all__ = ["instructions", "report_html", "report_json"]
+__all__ = [
+    "PAGE",
+    "TOOL",
+    "Account",
+    "Checked",
+    "instructions",
+    "page_path",
+    "read_account",
+    "report_html",
+    "report_json",
+    "verify_page",
+]
+
+PAGE: Final = "verify.html"
+"""Name of the page that checks a bundle in a browser, here and in every bundle."""
+
+TOOL: Final = f"edged {__version__}"
+"""What makes and checks bundles here."""
 
 
 def instructions(plan: Plan) -> Mapping[str, bytes]:
@@ -37,9 +59,26 @@ def instructions(plan: Plan) -> Mapping[str, bytes]:
     return {name: _fill(_page(name), facts).encode() for name in ("VERIFY.md", "VERIFY.zh.md")}
 
 
-def report_json(report: Report) -> bytes:
-    """Give the report as JSON, under a notice that it proves nothing."""
-    return canonical.encode({"notice": NOTICE.en, **report.plain()})
+def report_json(report: Report, checked: Checked) -> bytes:
+    """Give the report as JSON, under a notice that it proves nothing, with what checked it and when."""
+    how = {"tool": checked.tool, "checked": None if checked.moment is None else rfc3339(checked.moment)}
+    return canonical.encode({"notice": NOTICE.en, **how, **report.plain()})
+
+
+def verify_page() -> bytes:
+    """Give `verify.html` of this release: the same bytes in every bundle.
+
+    Raises UnreadableError where it was not built with the rest.
+    """
+    try:
+        return page_path().read_bytes()
+    except FileNotFoundError as error:
+        raise UnreadableError(f"{PAGE} is not part of this installation.", hint="Run `make page`.") from error
+
+
+def page_path() -> Path:
+    """Say where `verify.html` of this release lies."""
+    return Path(__file__).with_name(PAGE)
 
 
 def _fill(text: str, facts: Mapping[str, str]) -> str:

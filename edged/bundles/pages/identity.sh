@@ -1,10 +1,15 @@
 : "${ROOT:=../trust/root.pem}"
-openssl x509 -in data/logs/{{log}}/station.pem -noout -subject -ext subjectAltName
-test "$(openssl x509 -in data/logs/{{log}}/station.pem -noout -ext subjectAltName | sed -n 's/^ *URI:tlog://p')" = \
-  "$(head -n 1 data/logs/{{log}}/{{size}}/checkpoint)" && echo "OK: the key is certified for this log" ||
-  echo "DIFFERENT: the certificate is for another log"
-(bad=0; for entry in data/segments/*/entry.json data/custody/{{log}}/{{export_seq}}.json; do
-  T=$(date -ud "$(sed 's/.*"time":"\([^"]*\)".*/\1/' "$entry")" +%s)
-  openssl verify -no-CApath -no-CAstore -CAfile "$ROOT" -untrusted data/logs/{{log}}/station.pem \
-    -attime "$T" data/logs/{{log}}/station.pem || bad=1
+(bad=0; for station in data/logs/*/*/station.pem; do
+  log=${station%/station.pem}; log=${log#data/logs/}
+  openssl x509 -in "$station" -noout -subject -ext subjectAltName
+  for checkpoint in data/logs/"$log"/*/checkpoint; do
+    test "$(openssl x509 -in "$station" -noout -ext subjectAltName | sed -n 's/^ *URI:tlog://p')" = \
+      "$(head -n 1 "$checkpoint")" && echo "OK: the key is certified for this log" ||
+      { echo "DIFFERENT: the certificate is for another log"; bad=1; }
+  done
+  entries=$(grep -lF "\"epoch\":\"${log#*/}\",\"prev\"" data/segments/*/entry.json data/custody/"$log"/*.json)
+  for time in $(grep -ho '"time":"[^"]*","type"' $entries | cut -d'"' -f4 | sort | sed -n '1p;$p'); do
+    openssl verify -no-CApath -no-CAstore -CAfile "$ROOT" -untrusted "$station" \
+      -attime "$(date -ud "$time" +%s)" "$station" || bad=1
+  done
 done; exit $bad)

@@ -40,6 +40,7 @@ def _objections(layout: Layout, contents: Contents) -> Iterator[Check]:
         names = some(missing)
         yield failed(f"This is no bag: {names} is not here.", f"不是完整的证据包：缺少 {names}。")
         return
+    yield from _misnamed(layout, contents)
     try:
         if contents.small(BAGIT, 1 << 10) != BAGIT_TEXT:
             yield failed("bagit.txt is not that of BagIt 1.0.", "bagit.txt 不是 BagIt 1.0 的内容。")
@@ -62,6 +63,14 @@ def _objections(layout: Layout, contents: Contents) -> Iterator[Check]:
         if altered := sorted(path for path in here if contents.sha256(path) != there[path]):
             names = some(altered)
             yield failed(f"Not as listed in {name}: {names}.", f"与 {name} 所列摘要不符：{names}。")
+
+
+def _misnamed(layout: Layout, contents: Contents) -> Iterator[Check]:
+    """Find anchors that have not the digest that they are named by."""
+    named = {path: path.rpartition("/")[2] for path in layout.anchors if not path.endswith(".checkpoint")}
+    if misnamed := [path for path, name in named.items() if contents.sha256(path) != name]:
+        names = some(misnamed)
+        yield failed(f"Not what its name, a digest, says: {names}.", f"内容与作为文件名的摘要不符：{names}。")
 
 
 def _parse(data: bytes) -> dict[str, Sha256]:

@@ -4,23 +4,26 @@ A finding fails nothing: a gap in the footage or a quarantined file is what the 
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Final
 
 from edged.clock import from_rfc3339, rfc3339
 from edged.evidence import bodies
+from edged.evidence.certificates import key_bytes
 from edged.evidence.digests import sha256_hex
 from edged.evidence.entry import Entry
 from edged.evidence.ids import bundle_name
-from edged.evidence.verification.layout import Layout
+from edged.evidence.verification.anchors import Anchors
+from edged.evidence.verification.layout import Layout, LogId
 from edged.evidence.verification.logs import Log
 from edged.evidence.verification.port import Trust
 from edged.evidence.verification.reading import Contents
 from edged.evidence.verification.report import SegmentReport
 from edged.evidence.verification.sealed import Sealed
 from edged.evidence.verification.words import Words
+from edged.evidence.verification.words import some as shown
 
 CLOCK_TOLERANCE_MS: Final = 3_000
 """A day's drift that GA/T 947 allows a recorder."""
@@ -33,7 +36,7 @@ CAMERA_GAP: Final = timedelta(seconds=1)
 
 
 def findings(
-    layout: Layout, contents: Contents, logs: Sequence[Log], segments: Sequence[Sealed], custody: Sequence[Sealed]
+    layout: Layout, contents: Contents, logs: Mapping[LogId, Log], segments: Sequence[Sealed], custody: Sequence[Sealed]
 ) -> Iterator[Words]:
     """Give what the entries here say that a reader should not miss."""
     for each in segments:
@@ -45,7 +48,23 @@ def findings(
     for each in custody:
         if each.entry is not None:
             yield from _of_custody(each.entry.body, rfc3339(each.entry.time))
-    yield from _absent_tokens(layout, contents, logs, custody)
+    yield from _absent_tokens(layout, contents, list(logs.values()), custody)
+    yield from _late_proofs(layout, logs, [*segments, *custody])
+
+
+def of_anchors(anchors: Anchors, trust: Trust) -> Iterator[Words]:
+    """Give what a reader should know of the anchors and of whom they come from."""
+    if anchors.unreadable:
+        names = shown(anchors.unreadable)
+        yield Words(f"No token, or not whose one can tell: {names}.", f"不是令牌，或无法得知出自何处：{names}。")
+    stations = {key_bytes(root) for root in trust.roots}
+    for root in trust.authorities:
+        if key_bytes(root) in stations:
+            name = root.subject.rfc4514_string()
+            yield Words(
+                f"The time-stamping root {name} shares its key with a root of stations: the time is not from outside.",
+                f"时间戳根证书 {name} 与所给采集站根证书密钥相同：时间并非来自站外。",
+            )
 
 
 def _of_segment(segment: bodies.Segment, sealed_at: datetime) -> Iterator[Words]:
@@ -168,6 +187,28 @@ def _absent_tokens(
                 f"A token by {anchor.by} over {anchor.origin} at size {anchor.size} is named but not here.",
                 f"条目提到 {anchor.by} 对 {anchor.origin}（大小 {anchor.size}）出具的令牌，但不在此处。",
             )
+
+
+def _late_proofs(layout: Layout, logs: Mapping[LogId, Log], sealed: Sequence[Sealed]) -> Iterator[Words]:
+    """Name the entries whose proofs pass over an anchored checkpoint: their time may look later than it was."""
+    anchored = {
+        log: [size for size, head in here.heads.items() if head.cosigned or layout.logs[log].sizes[size].tokens]
+        for log, here in logs.items()
+    }
+    late = []
+    for each in sealed:
+        if each.entry is None or each.ending is None:
+            continue
+        seq, size = each.entry.seq, each.ending.checkpoint.size
+        sizes = anchored.get((each.entry.station, each.entry.epoch), [])
+        if any(seq < earlier < size for earlier in sizes):
+            late.append(each.place)
+    if late:
+        names = shown(late)
+        yield Words(
+            f"Not proven by the earliest anchored checkpoint that covers them: {names}.",
+            f"未以覆盖它们的最早带时间锚的检查点证明：{names}。",
+        )
 
 
 def shortened(found: Sequence[Words]) -> tuple[Words, ...]:

@@ -8,8 +8,7 @@ from edged.evidence import bodies
 from edged.evidence.certificates import fingerprint
 from edged.evidence.entry import ZERO_REF, Entry
 from edged.evidence.ids import split_origin
-from edged.evidence.merkle import verify_consistency
-from edged.evidence.note import parse_note, verify, vkey
+from edged.evidence.note import verify, vkey
 from edged.evidence.text import to_base64
 from edged.evidence.verification.layout import LogId
 from edged.evidence.verification.logs import Head, Log
@@ -35,6 +34,7 @@ def check_consistency(logs: Mapping[LogId, Log], sealed: Sequence[Sealed]) -> Ch
         objections += _of_close(here, entries)
     objections += _of_proofs(logs, sealed)
     objections += _of_statements(logs, sealed)
+    objections += _of_epochs(sealed)
     return together(
         objections,
         verified(
@@ -58,24 +58,15 @@ def _of_head(log: LogId, size: int, head: Head, here: Log) -> Iterator[Check]:
         yield failed(
             f"{where} does not carry exactly the signature of the log's key.", f"{where} 未恰好带有该日志密钥的签名。"
         )
-    if head.cosigned is not None and not _extends(head.cosigned, head):
+    if head.cosignatures is None:
         yield failed(
             f"{where}.cosigned is not that checkpoint and witness lines.", f"{where}.cosigned 不是该检查点加见证签名。"
         )
 
 
-def _extends(cosigned: bytes, head: Head) -> bool:
-    try:
-        more = parse_note(cosigned).signatures[1:]
-    except MalformedError:
-        return False
-    return cosigned.startswith(head.data) and bool(more) and all(each.name != head.checkpoint.origin for each in more)
-
-
 def _of_joints(here: Log) -> Iterator[Check]:
     """Check that each checkpoint extends the next smaller one."""
     for smaller, larger in pairwise(here.heads):
-        old, new = here.heads[smaller], here.heads[larger]
         joint = here.joints.get(larger)
         # A joint from a size whose checkpoint is not here says nothing of the one below.
         if joint is None or joint.old != smaller:
@@ -83,9 +74,7 @@ def _of_joints(here: Log) -> Iterator[Check]:
                 f"Nothing joins the checkpoints of {here.name} at sizes {smaller} and {larger}.",
                 f"{here.name} 在大小 {smaller} 与 {larger} 处的检查点之间没有衔接证明。",
             )
-        elif joint.checkpoint not in _forms(new) or not verify_consistency(
-            smaller, larger, joint.hashes, old.checkpoint.root, new.checkpoint.root
-        ):
+        elif not here.extends(smaller, larger):
             yield failed(
                 f"The checkpoints of {here.name} at sizes {smaller} and {larger} are not proven to be of one history.",
                 f"{here.name} 在大小 {smaller} 与 {larger} 处的检查点未能证明属于同一历史。",
@@ -162,11 +151,40 @@ def _of_proofs(logs: Mapping[LogId, Log], sealed: Sequence[Sealed]) -> Iterator[
                 f"The checkpoint that the proof of {each.place} ends in is not under logs/.",
                 f"{each.place} 的证明所达检查点不在 logs/ 下。",
             )
-        elif each.ending.data not in _forms(head):
+        elif each.ending.data not in head.forms:
             yield failed(
                 f"The proof of {each.place} ends in another checkpoint than the one under logs/ at size {size}.",
                 f"{each.place} 的证明所达检查点与 logs/ 下大小 {size} 处的不同。",
             )
+
+
+def _of_epochs(sealed: Sequence[Sealed]) -> Iterator[Check]:
+    """Check that epochs join: what begins cites the very end of what was closed, and what was closed goes on there."""
+    bodies_of = [(each.entry, each.entry.body) for each in sealed if each.entry is not None]
+    ends = {
+        (entry.station, entry.epoch): (entry.seq + 1, body.next)
+        for entry, body in bodies_of
+        if isinstance(body, bodies.Close)
+    }
+    for entry, body in bodies_of:
+        if not isinstance(body, bodies.Genesis):
+            continue
+        before = None if body.previous is None else split_origin(body.previous.origin)[1:]
+        here = f"{entry.station}/{entry.epoch}"
+        if body.previous is not None and before is not None:
+            size, successor = ends.get(before, (body.previous.size, body.origin))
+            grown = any((one.station, one.epoch) == before and one.seq >= body.previous.size for one, _ in bodies_of)
+            if grown or size != body.previous.size or successor not in {None, body.origin}:
+                yield failed(
+                    f"{here} does not continue {'/'.join(before)} where that ended.",
+                    f"{here} 并非接在 {'/'.join(before)} 结束之处。",
+                )
+        for closed, (_, successor) in ends.items():
+            if successor == body.origin and closed != before:
+                yield failed(
+                    f"{'/'.join(closed)} was closed in favour of {here}, which does not cite it.",
+                    f"{'/'.join(closed)} 关闭时指明由 {here} 接续，后者却未引用它。",
+                )
 
 
 def _of_statements(logs: Mapping[LogId, Log], sealed: Sequence[Sealed]) -> Iterator[Check]:
@@ -191,8 +209,3 @@ def _of_statements(logs: Mapping[LogId, Log], sealed: Sequence[Sealed]) -> Itera
                 f"{each.place} says of {said.origin} what its checkpoints here contradict.",
                 f"{each.place} 关于 {said.origin} 的记载与此处检查点矛盾。",
             )
-
-
-def _forms(head: Head) -> set[bytes]:
-    """Give the bytes that a proof may end in."""
-    return {head.data} | ({head.cosigned} if head.cosigned is not None else set())

@@ -6,6 +6,7 @@ compared with the original it stands for, and a derivative of an unknown kind wi
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, get_args
@@ -70,7 +71,7 @@ _PARTS: Final = {
         "station": rf"data/logs/{_LOG}/station\.pem",
         "checkpoint": rf"{_SIZE}/checkpoint",
         "cosigned": rf"{_SIZE}/checkpoint\.cosigned",
-        "token": rf"{_SIZE}/[A-Za-z0-9_][A-Za-z0-9_-]{{0,63}}(?:\.[1-9][0-9]{{0,5}})?\.tsr",
+        "token": rf"{_SIZE}/(?P<token>[A-Za-z0-9_][A-Za-z0-9_-]{{0,63}})(?:\.(?P<renewal>[1-9][0-9]{{0,5}}))?\.tsr",
         "consistency": rf"{_SIZE}/from-(?P<old>{_NUMBER})\.consistency",
         "anchor": r"data/anchors/[0-9a-f]{64}(?:\.checkpoint)?",
         "derivative": rf"data/derivatives/{_SEGMENT}/(?P<kind>[a-z]+)\.[A-Za-z0-9]{{1,10}}",
@@ -118,6 +119,8 @@ class SizeFiles:
     cosigned: str | None = None
     joined_from: dict[int, str] = field(default_factory=dict)
     """Consistency proofs by the smaller size."""
+    tokens: dict[str, dict[int, str]] = field(default_factory=dict)
+    """By NAME: the token itself at 0, its renewals from 1."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -156,20 +159,29 @@ def arrange(listing: Sequence[BundleFile]) -> Layout:
         raise UnreadableError(f"The bundle has more than {MAX_FILES} files.")
     layout = Layout(files={file.path: file for file in listing if file.kind == "file"})
     layout.not_regular = sorted(file.path for file in listing if file.kind == "other")
-    above = {path[: mark.start()] for path in layout.files for mark in re.finditer("/", path)}
-    layout.strangers = [file.path for file in listing if file.kind == "folder" and file.path not in above]
+    paths = sorted(layout.files)
+    layout.strangers = [file.path for file in listing if file.kind == "folder" and not holds(paths, file.path)]
     entries_bytes = 0
-    for path, file in sorted(layout.files.items()):
+    for path in paths:
         if path in _PLAIN:
             continue
         kind = _place(layout, path)
         if kind is None or _is_misnamed(kind, path):
             layout.strangers.append(path)
         elif kind.endswith(("entry", "proof")):
-            entries_bytes += file.size_bytes
+            entries_bytes += layout.files[path].size_bytes
     if entries_bytes > MAX_ENTRIES_BYTES:
         raise UnreadableError(f"The entries of the bundle exceed {MAX_ENTRIES_BYTES >> 20} MiB.")
     return layout
+
+
+def holds(paths: Sequence[str], folder: str) -> bool:
+    """Say whether any of the sorted paths lies below a folder.
+
+    Asked so, and not of the set of all folders, because a hostile name of thousands of parts would fill memory.
+    """
+    at = bisect_left(paths, folder + "/")
+    return at < len(paths) and paths[at].startswith(folder + "/")
 
 
 def _is_misnamed(kind: str, path: str) -> bool:
@@ -238,4 +250,5 @@ def _place_of_log(layout: Layout, kind: str, part: Mapping[str, str], path: str)
         case "consistency":
             size.joined_from[int(part["old"])] = path
         case _:
+            size.tokens.setdefault(part["token"], {})[int(part["renewal"] or 0)] = path
             layout.tokens.append(path)

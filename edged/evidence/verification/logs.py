@@ -3,14 +3,17 @@
 Reading only: what is malformed or missing becomes an objection that `history` judges with the rest.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 from cryptography import x509
 
 from edged.errors import MalformedError
+from edged.evidence import cosignatures
 from edged.evidence.certificates import load_certificates, raw_public_key
+from edged.evidence.merkle import verify_consistency
 from edged.evidence.note import Checkpoint, Note, VerifierKey, parse_checkpoint, parse_note, parse_vkey, vkey
 from edged.evidence.proofs import ConsistencyProof, parse_consistency
 from edged.evidence.verification.layout import LogFiles, LogId, SizeFiles
@@ -48,6 +51,24 @@ class Head:
     """As signed by the log alone."""
     cosigned: bytes | None
 
+    @property
+    def forms(self) -> frozenset[bytes]:
+        """The bytes that a proof may end in."""
+        return frozenset({self.data} if self.cosigned is None else {self.data, self.cosigned})
+
+    @property
+    def cosignatures(self) -> tuple[bytes, ...] | None:
+        """The lines of witnesses; None where `checkpoint.cosigned` is not that checkpoint and such lines."""
+        if self.cosigned is None:
+            return ()
+        try:
+            lines = cosignatures.lines(self.cosigned)[1:]
+            names = {cosignatures.parse_line(line).name for line in lines}
+        except MalformedError:
+            return None
+        is_extended = self.data + b"".join(lines) == self.cosigned and lines and self.checkpoint.origin not in names
+        return lines if is_extended else None
+
 
 @dataclass(kw_only=True)
 class Log:
@@ -66,6 +87,27 @@ class Log:
         """Give the origin that the checkpoints name, None where there is none or they disagree."""
         origins = {head.checkpoint.origin for head in self.heads.values()}
         return origins.pop() if len(origins) == 1 else None
+
+    def extends(self, smaller: int, larger: int) -> bool:
+        """Say whether a proof here shows that the checkpoint of a size extends that of the next smaller one."""
+        old, new, joint = self.heads[smaller], self.heads[larger], self.joints.get(larger)
+        return (
+            joint is not None
+            and joint.old == smaller
+            and joint.checkpoint in new.forms
+            and verify_consistency(smaller, larger, joint.hashes, old.checkpoint.root, new.checkpoint.root)
+        )
+
+    def covering(self, size: int) -> Iterator[int]:
+        """Give a size whose checkpoint is here, and the larger ones that are proven to extend it, one by one."""
+        larger = [each for each in self.heads if each >= size]
+        if not larger or larger[0] != size:
+            return
+        yield size
+        for one, next_one in pairwise(larger):
+            if not self.extends(one, next_one):
+                return
+            yield next_one
 
 
 def read_logs(files: Mapping[LogId, LogFiles], contents: Contents) -> dict[LogId, Log]:

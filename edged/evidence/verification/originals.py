@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from edged.clock import from_rfc3339
@@ -19,6 +20,12 @@ NAMED_PLACES: Final = 3
 """How many damaged chunks the detail of the check names; the report lists them all."""
 
 
+_NO_SM3: Final = not_established(
+    "Length, SHA-256, chunks and name are as sealed; SM3 was not checked, because the OpenSSL here does not have it.",
+    "长度、SHA-256、分块及文件名与固证时一致；本机 OpenSSL 不支持 SM3，未核验 SM3 摘要。",
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Original:
     """What lies in a segment's folder besides its entry and proof."""
@@ -30,7 +37,7 @@ class Original:
 
 
 def check_bytes(original: Original | None, sealed: Segment | None) -> tuple[Check, tuple[Damage, ...]]:
-    """Compare an original with its entry: length, whole-file digest, chunk digests, name."""
+    """Compare an original with its entry: length, digests of the whole and of its chunks, name."""
     if original is None:
         return not_established("The file is not here.", "文件不在此处。"), ()
     if sealed is None:
@@ -39,6 +46,8 @@ def check_bytes(original: Original | None, sealed: Segment | None) -> tuple[Chec
             (),
         )
     objections = list(_objections(original, sealed))
+    if not objections and sealed.sm3 is not None and original.digests.sm3 is None:
+        return _NO_SM3, ()
     damage = tuple(_damage(original, sealed)) if _content_differs(original.digests, sealed) else ()
     if not objections:
         return (
@@ -71,6 +80,8 @@ def _objections(original: Original, sealed: Segment) -> Iterator[Words]:
         )
     if found.sha256 != sealed.sha256:
         yield Words("The file is not the one that was sealed.", "文件内容与固证时不同。")
+    elif sealed.sm3 is not None and found.sm3 not in {None, sealed.sm3}:
+        yield Words("The sealed SM3 digest is not that of this file.", "固证的 SM3 摘要与此文件不符。")
     elif (found.chunks_sha256, found.chunk_count) != (chunks.sha256, chunks.count):
         yield Words("The sealed chunk list is not that of this file.", "固证的分块清单与此文件不符。")
     if original.chunk_list is not None and sha256_hex(original.chunk_list) != chunks.sha256:
@@ -118,7 +129,8 @@ def time_at(sealed: Segment, byte: int) -> str | None:
     try:
         begun = from_rfc3339(start)
         lasted = from_rfc3339(end) - begun
-        moment = begun + lasted * byte // sealed.bytes
+        # Microseconds as integers: as a timedelta, hours times gigabytes would be more than one can hold.
+        moment = begun + timedelta(microseconds=lasted // timedelta(microseconds=1) * byte // sealed.bytes)
     except (ValueError, OverflowError):
         return None
     return moment.isoformat(timespec="milliseconds") if lasted.days >= 0 else None

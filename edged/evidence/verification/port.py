@@ -6,9 +6,12 @@ memory) behind `BundleFiles`, and the roots it trusts behind `Trust`. What lies 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Literal, Protocol
 
 from cryptography import x509
+
+from edged.evidence.policy import Policy
 
 MAX_FILES: Final = 200_000
 """A bundle of more files is not read: the bound on what its names alone may cost in memory."""
@@ -43,14 +46,20 @@ class BundleFiles(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Trust:
-    """What the verifier brings along, obtained from elsewhere than the bundle.
-
-    Time-stamping authorities and a witness policy will stand here too, once tokens and cosignatures are
-    checked.
-    """
+    """What the verifier brings along, obtained from elsewhere than the bundle."""
 
     roots: tuple[x509.Certificate, ...] = ()
     """Certificates of the roots (`--trust`); without any, no identity is established."""
 
     crls: tuple[x509.CertificateRevocationList, ...] = ()
     """Revocation lists (`--crl`); without any, revocation is not checked, and the report says so."""
+
+    authorities: tuple[x509.Certificate, ...] = ()
+    """Roots of time-stamping authorities (`--tsa`); tokens of all others are ignored."""
+
+    policy: Policy | None = None
+    """Which witnesses count (`--policy`); cosignatures of all others are ignored."""
+
+    now: datetime | None = None
+    """The moment of verification, which tells whether an authority's term is over; without it, no token establishes
+    anything unless it was renewed."""

@@ -5,12 +5,12 @@ other checks saw.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from concurrent.futures import Executor
 from types import MappingProxyType
 
 from edged.errors import MalformedError
-from edged.evidence.digests import Digester, Digests, sha256_hex
+from edged.evidence.digests import Digester, Digests, has_sm3, sha256_hex
 from edged.evidence.ids import Sha256
 from edged.evidence.verification.port import BundleFile, BundleFiles
 
@@ -39,13 +39,16 @@ class Contents:
         """Read a file whole, however long it is listed to be; raises MalformedError if it is longer than that."""
         return self.small(path, self._listed[path].size_bytes)
 
-    def stream(self, paths: Iterable[str], pool: Executor | None) -> Mapping[str, Digests]:
-        """Digest large files, whole and by chunks; `pool` makes several cores share the work."""
-        wanted = list(paths)
+    def stream(self, paths: Iterable[str], pool: Executor | None, *, sm3: Container[str] = ()) -> Mapping[str, Digests]:
+        """Digest large files, whole and by chunks, and those among `sm3` by SM3 as well, if this machine can.
+
+        `pool` makes several cores share the work.
+        """
+        wanted = [(path, path in sm3 and has_sm3()) for path in paths]
         if pool is not None and len(wanted) > 1:
-            found = dict(zip(wanted, pool.map(self._digests, wanted), strict=True))
+            found = dict(pool.map(self._digests, wanted))
         else:
-            found = {path: self._digests(path, pool) for path in wanted}
+            found = dict(self._digests(each, pool) for each in wanted)
         self._sha256.update({path: digests.sha256 for path, digests in found.items()})
         return found
 
@@ -58,9 +61,10 @@ class Contents:
             self._sha256[path] = Sha256(digest.hexdigest())
         return self._sha256[path]
 
-    def _digests(self, path: str, helper: Executor | None = None) -> Digests:
+    def _digests(self, wanted: tuple[str, bool], helper: Executor | None = None) -> tuple[str, Digests]:
         # A helper from the pool that runs this very call could never answer: it is only for a file alone.
-        digester = Digester(helper=helper)
+        path, sm3 = wanted
+        digester = Digester(helper=helper, sm3=sm3)
         for block in self._files.open(path):
             digester.update(block)
-        return digester.finish()
+        return path, digester.finish()

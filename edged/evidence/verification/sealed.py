@@ -1,10 +1,11 @@
-"""One entry of the bundle with its proof: the checks `entry`, `inclusion`, `signature` and `identity`.
+"""One entry of the bundle with its proof: the checks `entry`, `inclusion`, `signature`, `identity` and `time`.
 
-The same four questions are asked of a segment's entry and of every custody entry. They are independent: each
-answers for itself, and what is missing for one leaves that one not established.
+The same questions are asked of a segment's entry and of every custody entry, whose `time` nobody judges by. They are
+independent: each answers for itself, and what is missing for one leaves that one not established. Only T, the time
+that `identity` is asked for, is what the anchors say.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,9 +17,10 @@ from edged.evidence.identity import Identity, check_identity
 from edged.evidence.ids import EntryRef, SegmentId, is_epoch, segment_id, split_origin
 from edged.evidence.note import Checkpoint, Note, parse_checkpoint, parse_note, verify
 from edged.evidence.proofs import InclusionProof, parse_proof
-from edged.evidence.verification.anchors import Anchor, covering, signing_time
+from edged.evidence.verification.anchors import Anchor, Anchors, Covering, Found
 from edged.evidence.verification.layout import LogId
 from edged.evidence.verification.logs import MAX_NOTE_BYTES, Log, LogKey
+from edged.evidence.verification.moments import check_time, not_before, signing_time
 from edged.evidence.verification.port import Trust
 from edged.evidence.verification.reading import Contents
 from edged.evidence.verification.report import Check, RootName, failed, not_established, verified
@@ -43,7 +45,7 @@ class Ending:
 
 @dataclass(frozen=True, kw_only=True)
 class Sealed:
-    """An entry as it lies in the bundle, and what the four checks say of it."""
+    """An entry as it lies in the bundle, and what the checks say of it."""
 
     place: str
     """Path of the entry's file, or where it would be."""
@@ -54,9 +56,13 @@ class Sealed:
     ending: Ending | None
     """None where the proof is missing or malformed."""
     checks: Mapping[str, Check]
+    time: Check
     root: RootName | None
     """The root of a verified identity."""
-    anchor: Anchor | None
+    not_before: Anchor | None
+    """What bounds it from below, by the anchor that it cites."""
+    not_after: Anchor | None
+    """What bounds it from above, and gives T."""
 
     @property
     def segment(self) -> bodies.Segment | None:
@@ -66,9 +72,9 @@ class Sealed:
 
 
 class Examiner:
-    """Asks the four questions of one entry after the other, under one trust."""
+    """Asks the questions of one entry after the other, under one trust."""
 
-    def __init__(self, contents: Contents, logs: Mapping[LogId, Log], trust: Trust, anchors: Sequence[Anchor]) -> None:
+    def __init__(self, contents: Contents, logs: Mapping[LogId, Log], trust: Trust, anchors: Anchors) -> None:
         self._contents = contents
         self._logs = logs
         self._trust = trust
@@ -77,6 +83,7 @@ class Examiner:
         self._endings: dict[bytes, Ending] = {}
         self._signed: dict[tuple[LogId, bytes], bool] = {}
         self._identities: dict[tuple[LogId, str, int], Identity] = {}
+        self._coverings: dict[bytes, Covering] = {}
 
     def segment(self, segment: SegmentId, place: str, entry: str | None, proof: str | None) -> Sealed:
         """Examine the entry in a segment's folder."""
@@ -101,10 +108,9 @@ class Examiner:
             checked = _check_place(entry, segment, at) or checked
             if proof is not None and ending is not None:
                 checked = _check_agreement(entry, ending.checkpoint.origin, proof.seq) or checked
-        anchor = None
-        if ending is not None:
-            anchor = covering(self._anchors, ending.checkpoint.origin, ending.checkpoint.size)
-        identity, root = self._check_identity(entry, ending, anchor)
+        covering = self._covering(ending)
+        after = Found() if entry is None or entry.after is None else self._anchors.cited(entry.after)
+        identity, root = self._check_identity(entry, ending, covering.earliest)
         return Sealed(
             place=place,
             entry=entry,
@@ -116,9 +122,18 @@ class Examiner:
                 "signature": self._check_signature(entry, ending),
                 "identity": identity,
             },
+            time=check_time(covering, after, entry, self._trust),
             root=root,
-            anchor=anchor,
+            not_before=not_before(after),
+            not_after=covering.earliest,
         )
+
+    def _covering(self, ending: Ending | None) -> Covering:
+        if ending is None:
+            return Covering(own=Found(), larger=Found())
+        if ending.data not in self._coverings:
+            self._coverings[ending.data] = self._anchors.covering(ending.checkpoint, ending.data)
+        return self._coverings[ending.data]
 
     def _read_entry(self, path: str | None) -> tuple[Entry | None, bytes | None, Check]:
         if path is None:

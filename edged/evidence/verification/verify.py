@@ -1,22 +1,22 @@
 """From the files of a bundle to a verdict (EVIDENCE.md, section 7).
 
-Order: place every file by its name; digest the large ones in one pass each; read logs; examine every entry with
-its proof; then ask the questions that span several entries. No step trusts an earlier one that failed, and
-none stops the others: the report always has every check.
+Order: place every file by its name; read logs; judge anchors; examine every entry with its proof; digest the large
+files in one pass each, by what their entries name; then ask the questions that span several entries. No step trusts an
+earlier one that failed, and none stops the others: the report always has every check.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import Executor
 
 from edged.errors import MalformedError
 from edged.evidence.digests import Digests
 from edged.evidence.ids import bundle_name
-from edged.evidence.verification.anchors import Anchor, check_time
+from edged.evidence.verification.anchors import read_anchors
 from edged.evidence.verification.bag import check_bag
 from edged.evidence.verification.chain import check_chain
 from edged.evidence.verification.completeness import check_completeness
 from edged.evidence.verification.custody import check_custody, check_derivatives
-from edged.evidence.verification.findings import findings, not_proven, shortened
+from edged.evidence.verification.findings import findings, not_proven, of_anchors, shortened
 from edged.evidence.verification.history import check_consistency
 from edged.evidence.verification.layout import SegmentFiles, arrange
 from edged.evidence.verification.logs import read_logs
@@ -36,10 +36,8 @@ def verify(files: BundleFiles, trust: Trust, pool: Executor | None = None) -> Re
     """
     layout = arrange(files.listing())
     contents = Contents(files, layout.files)
-    large = [path for each in layout.segments.values() for path in each.originals]
-    digests = contents.stream([*large, *(path for _, _, path in layout.derivatives)], pool)
     logs = read_logs(layout.logs, contents)
-    anchors: Sequence[Anchor] = ()  # tokens and cosignatures are not checked in this version
+    anchors = read_anchors(layout, contents, logs, trust)
     examiner = Examiner(contents, logs, trust, anchors)
     segments = [
         examiner.segment(each.segment, f"data/segments/{each.segment}", each.entry, each.proof)
@@ -48,12 +46,19 @@ def verify(files: BundleFiles, trust: Trust, pool: Executor | None = None) -> Re
     custody = [
         examiner.custody(each.log, each.seq, each.place, each.entry, each.proof) for each in layout.custody.values()
     ]
+    originals = {path: each.segment for each in layout.segments.values() for path in each.originals}
+    sm3 = {each.segment.segment for each in segments if each.segment is not None and each.segment.sm3 is not None}
+    digests = contents.stream(
+        [*originals, *(path for _, _, path in layout.derivatives)],
+        pool,
+        sm3={path for path, segment in originals.items() if segment in sm3},
+    )
     completeness, amiss = check_completeness(layout, contents, segments, custody)
     reports = tuple(
         _report(each, sealed, contents, digests)
         for each, sealed in zip(layout.segments.values(), segments, strict=True)
     )
-    found = [*amiss, *findings(layout, contents, list(logs.values()), segments, custody)]
+    found = [*amiss, *findings(layout, contents, logs, segments, custody), *of_anchors(anchors, trust)]
     return Report(
         checks={
             "bag": check_bag(layout, contents),
@@ -77,9 +82,10 @@ def _report(files: SegmentFiles, sealed: Sealed, contents: Contents, digests: Ma
     return SegmentReport(
         segment=files.segment,
         name=None if original is None else original.name,
-        checks={"bytes": found, **sealed.checks, "time": check_time(sealed.anchor, sealed.entry)},
+        checks={"bytes": found, **sealed.checks, "time": sealed.time},
         root=sealed.root,
-        not_after=None if sealed.anchor is None else sealed.anchor.moment,
+        not_before=None if sealed.not_before is None else sealed.not_before.moment,
+        not_after=None if sealed.not_after is None else sealed.not_after.moment,
         damage=damage,
     )
 

@@ -1,0 +1,67 @@
+"""`edged bays`: what is plugged in at which port, for whoever fills in [bays.ports], and the udev rules for these."""
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from edged.bays.profiles import load_profiles
+from edged.bays.uevents import UdevEvents
+from edged.bays.volumes import Refusal, Volume, judge, port_of, read_volume, udev_rules
+from edged.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, console, print_json, put, say
+from edged.config import read_station
+from edged.evidence.ids import BayId
+from edged.station.ports import known_devices
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("bays")(bays)
+
+
+def bays(
+    config: ConfigOption = DEFAULT_CONFIG,
+    rules: Annotated[bool, typer.Option("--udev-rules", help="Print the udev rules for the configured ports.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what USB storage is plugged in, at which port, and whether it would be taken in."""
+    station = read_station(config)
+    if rules:
+        put(udev_rules(station.bays.ports).rstrip("\n"))
+        return
+    known = known_devices(station.bays, load_profiles(config / "recorders"))
+    events = UdevEvents()
+    try:
+        found = [volume for each in events.present() if (volume := read_volume(each.properties, each.sectors))]
+    finally:
+        events.close()
+    shown = [_row(volume, judge(volume, known)) for volume in sorted(found, key=lambda volume: volume.path)]
+    if as_json:
+        print_json(shown)
+        return
+    if not shown:
+        say("No USB storage is plugged in. Plug a recorder into a bay, and run this again.")
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("Port", "USB id", "Serial number", "Device", "Bay"):
+        table.add_column(heading, no_wrap=True)
+    for each in shown:
+        table.add_row(each["port"], each["usb"], each["serial"], each["node"], each["bay"])
+    console().print(table)
+    for each in shown:
+        if each["why_not"]:
+            say(f"{each['node']}: {each['why_not']}")
+        elif not each["bay"]:
+            say(f"{each['node']}: nothing to take in, such as a table of partitions or a slot without a card.")
+
+
+def _row(volume: Volume, verdict: BayId | Refusal | None) -> dict[str, str]:
+    """Say of a volume where it is and what would become of it; what does not apply is empty."""
+    return {
+        "port": port_of(volume.port),
+        "usb": volume.usb,
+        "serial": volume.serial,
+        "node": volume.node,
+        "bay": "" if verdict is None or isinstance(verdict, Refusal) else verdict,
+        "why_not": f"{verdict.why} {verdict.hint}".strip() if isinstance(verdict, Refusal) else "",
+    }

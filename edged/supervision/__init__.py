@@ -1,0 +1,1 @@
+"""Supervision from outside: what the station does, told live over MQTT."""
