@@ -23,7 +23,7 @@ INSTALLED_CONTROL = Path("/run/edged/control")
 _Model = TypeVar("_Model", bound=BaseModel)
 
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$")]
-Domain = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?$")]
+Domain = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
 Seconds = Annotated[float, Field(ge=0.1, le=86_400)]
 
 

@@ -282,3 +282,8 @@ def test_the_licences_of_its_libraries_are_in_the_page() -> None:
     for name, about in locked.items():
         if name and not about.get("dev"):
             assert f"{name.removeprefix('node_modules/')} {about['version']}\n" in page
+
+
+def test_the_release_notes_name_the_digest_of_the_page() -> None:
+    notes = Path(__file__).parents[2].joinpath("CHANGELOG.md").read_text("utf-8")
+    assert hashlib.sha256(pages.PAGE.read_bytes()).hexdigest() in notes
