@@ -286,4 +286,4 @@ def test_the_licences_of_its_libraries_are_in_the_page() -> None:
 
 def test_the_release_notes_name_the_digest_of_the_page() -> None:
     notes = Path(__file__).parents[2].joinpath("CHANGELOG.md").read_text("utf-8")
-    assert hashlib.sha256(pages.PAGE.read_bytes()).hexdigest() in notes
+    assert hashlib.sha256(pages.page_path().read_bytes()).hexdigest() in notes
