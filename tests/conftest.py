@@ -1,6 +1,7 @@
 """What tests of several rooms share: real servers, started once by whoever asks first, and what to store in them."""
 
 import itertools
+import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from edged.evidence.digests import Digester
 from edged.evidence.ids import StoreId
@@ -22,6 +24,19 @@ NewShare = Callable[[], DirectorySettings]
 NewUpload = Callable[..., Upload]
 
 _NUMBERS = itertools.count(1)
+
+# How fast examples are generated says something about the machine alone, which is shared with other tests.
+settings.register_profile("shared", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared")
+
+
+@pytest.fixture(autouse=True)
+def _own_umask() -> Iterator[None]:
+    """Give the umask back: commands that are run within the tests' own process set theirs."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture(scope="session")

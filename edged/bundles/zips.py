@@ -38,8 +38,9 @@ _PLAIN_VERSION: Final = 20
 _ZIP64_VERSION: Final = 45
 _FIXED_TIME: Final = (1980, 1, 1, 0, 0, 0)
 _UNIX: Final = 3
-_HARMLESS: Final = frozenset({_ZIP64, 0x5455, 0x7875})
-"""Extra fields that change neither name nor content: zip64 sizes, Unix times, Unix owner."""
+_HARMLESS: Final = {_ZIP64: 28, 0x5455: 13, 0x7875: 15}
+"""Extra fields that change neither name nor content, with the most bytes that they need: zip64 sizes, Unix times, Unix
+owner. In longer ones another directory, or another file, could lie for another program."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,6 +111,7 @@ class ZipFiles:
             self._refuse("it does not end as a zip of one part without a comment ends")
         end = length - _END.size
         if count == _FULL_16 or _FULL_32 in (size, start):
+            told = (count, _FULL_16), (size, _FULL_32), (start, _FULL_32)
             end -= _LOCATOR_64.size + _END_64.size
             if end < 0:
                 self._refuse("it is too short")
@@ -121,6 +123,11 @@ class ZipFiles:
                 self._refuse("its zip64 end is not where it must be")
             if disk or first_disk or here != count:
                 self._refuse("it is one of several parts")
+            if any(said not in (full, real) for (said, full), real in zip(told, (count, size, start), strict=True)):
+                self._refuse("its two end records contradict each other")
+        elif end >= _LOCATOR_64.size and self._read(end - _LOCATOR_64.size, 4) == b"PK\x06\x07":
+            # Some programs look for a zip64 end there whatever the end record says.
+            self._refuse("its zip64 end is not where it must be")
         if start + size != end:
             self._refuse("its directory does not end where the zip ends")
         return count, size, start
@@ -191,11 +198,12 @@ class ZipFiles:
 
     def _widen(self, extra: bytes, told: tuple[int, ...]) -> tuple[int, ...]:
         """Give the `told` numbers, each taken from the zip64 extra field where 32 bits were too few for it."""
-        wide = b""
+        wide, seen = b"", set()
         while extra:
             kind, length = struct.unpack_from("<HH", extra) if len(extra) >= 4 else (None, 0)  # noqa: PLR2004
-            if kind not in _HARMLESS or len(extra) < 4 + length:
+            if kind in seen or length > _HARMLESS.get(kind, -1) or len(extra) < 4 + length:
                 self._refuse("a header in it carries what a bundle does not need")
+            seen.add(kind)
             if kind == _ZIP64:
                 wide = extra[4 : 4 + length]
             extra = extra[4 + length :]

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from edged.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, amount, console, err, print_json, say
 from edged.config import read_station
 from edged.control.client import ask
-from edged.errors import EdgedError, UsageError
+from edged.errors import EdgedError, RecorderError, UsageError
 from edged.evidence.ids import escape_path
 
 _LOOK_SECONDS = 0.5
@@ -48,6 +48,8 @@ def intake(
         )
     if as_json:
         print_json(answer)
+        if answer["unread"]:
+            raise typer.Exit(RecorderError.exit_code)
         return
     known = f", {answer['sighted']} were known already" if answer["sighted"] else ""
     say(
@@ -57,6 +59,7 @@ def intake(
     if answer["unread"]:
         err(f"{answer['unread']} files could not be read; `edged ledger show --type anomaly` names them.")
         err("Give the user that the station runs as read access to them, and run the same command again.")
+        raise typer.Exit(RecorderError.exit_code)
     say("Nothing was erased. Keep what was handed in until `edged status` shows its copies in central storage.")
 
 

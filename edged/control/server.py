@@ -134,6 +134,8 @@ class ControlServer:
                 for descriptor in descriptors:
                     held.callback(os.close, descriptor)
                 handed += descriptors
+                if len(handed) > _MOST_HANDED:
+                    raise MalformedError("More descriptors came with the request than any takes.")
                 if not piece:
                     break
                 data += piece

@@ -209,7 +209,7 @@ def objections(message: Message) -> Iterator[Problem]:
         yield "not-established", "it is signed in a way that is not understood here"
     except (InvalidSignature, TypeError):
         yield "failed", "its signature does not verify"
-    except (ValueError, LookupError):
+    except (ValueError, LookupError, OverflowError):
         yield "failed", "its signed attributes, or how they are signed, cannot be understood"
 
 

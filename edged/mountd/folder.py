@@ -27,7 +27,11 @@ class Folder:
         self.path = path
         try:
             _check_private(path)
-            path.mkdir(mode=0o710, parents=True, exist_ok=True)
+            if not path.parent.exists():
+                # The daemon passes through it, to the socket and to the cards.
+                path.parent.mkdir(parents=True)
+                path.parent.chmod(0o755)
+            path.mkdir(mode=0o710, exist_ok=True)
             self._fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError as error:
             raise ConfigError(f"The mounter's folder {path} cannot be used: {error.strerror}.") from error

@@ -6,6 +6,7 @@ Nothing is written before all of it is known to be usable.
 
 import fcntl
 import os
+import pwd
 import shutil
 import threading
 from datetime import timedelta
@@ -18,7 +19,7 @@ from edged.cases.disk import DiskFeed
 from edged.cases.folder import FeedFolder
 from edged.clock import Clock, SystemClock
 from edged.config import Credentials, DirectoryStorePart, StationConfig, StorePart, read_station, read_toml
-from edged.errors import ConfigError, InUseError
+from edged.errors import ConfigError, InUseError, NotAllowedError
 from edged.evidence import canonical
 from edged.evidence.digests import has_sm3, sha256_hex
 from edged.evidence.ids import Sha256, StationId, StoreId
@@ -56,6 +57,7 @@ class StateLock:
 
     def __init__(self, state: Path) -> None:
         """Take the lock; raises InUseError if another process has it, ConfigError if there is no such folder."""
+        _check_owner(state)
         try:
             self._fd = os.open(state / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -74,6 +76,16 @@ class StateLock:
     def release(self) -> None:
         """Let go."""
         os.close(self._fd)
+
+
+def _check_owner(state: Path) -> None:
+    """Raise NotAllowedError unless the state folder is this user's: files of another one's would stop the daemon."""
+    if state.is_dir() and (owner := state.stat().st_uid) != os.geteuid():
+        try:
+            name = pwd.getpwuid(owner).pw_name
+        except KeyError:
+            name = f"#{owner}"
+        raise NotAllowedError(f"The station in {state} belongs to the user {name}.", hint=f"Use `sudo -u {name} …`.")
 
 
 def build(config_folder: Path, clock: Clock, *, disk: Disk | None = None, sandbox: Sandbox | None = None) -> Parts:

@@ -118,7 +118,12 @@ def _configuration(new: NewStation) -> str:
 def _write_configuration(new: NewStation, text: str) -> None:
     """Copy the shipped files, and write `station.toml` over the shipped one."""
     try:
-        shutil.copytree(SHIPPED, new.config, dirs_exist_ok=True)
+        # Contents alone: the folder may have been made for few, and what is made in it follows the umask.
+        for path in sorted(SHIPPED.rglob("*")):
+            target = new.config / path.relative_to(SHIPPED)
+            if path.is_file():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, target)
         (new.config / STATION_FILE).write_text(text, "utf-8")
     except OSError as error:
         raise EdgedError(f"{error.filename} cannot be written: {error.strerror}.") from error

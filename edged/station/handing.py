@@ -2,13 +2,15 @@
 
 It is a docking of its own, with the person as its actor and the reason in its entry; which recorder it was, and who
 carried it, that person says. Everything is sealed as from a bay, but nothing is ever erased: what was handed in stays
-as it is. The folder comes as an open descriptor, so the daemon reads nothing that whoever asks could not open.
+as it is. The folder comes as an open descriptor, so it is one that whoever asks could open; but its files the daemon
+opens as itself, so no folder that holds the station's own keys, book or originals is taken, nor one inside of these.
 """
 
 import logging
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -20,14 +22,15 @@ from edged.bays.register import RegisteredRecorder
 from edged.bays.safe_files import Root
 from edged.bays.source import Docked
 from edged.clock import random_hex
-from edged.config import Id, explain
-from edged.errors import UsageError
+from edged.config import DirectoryStorePart, Id, StorePart, explain
+from edged.errors import NotAllowedError, UsageError
 from edged.evidence.ids import BayId, OfficerId, RecorderId
 from edged.station.docking import HandedIn, Intake
 from edged.station.parts import Parts
 
 _log = logging.getLogger(__name__)
 
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NO_FILESYSTEM = inventory.Filesystem(type=None, label=None, serial=None)
 
 
@@ -56,7 +59,7 @@ def hand_in(parts: Parts, arguments: Mapping[str, Any], actor: str, descriptors:
     except ValidationError as error:
         raise UsageError(f"This cannot be taken in: {explain(error)}") from error
     recorder, profile = _registered(parts, asked.recorder)
-    root = _root(descriptors)
+    root = _root(parts, descriptors, asked.only)
     try:
         docked = Docked(bay=BayId(f"intake-{random_hex(8)}"), root=root, hint=asked.name, filesystem=_NO_FILESYSTEM)
         handed = HandedIn(
@@ -106,7 +109,63 @@ def _registered(parts: Parts, recorder: str) -> tuple[RegisteredRecorder, Profil
     return known, next(each for each in parts.profiles if each.id == known.profile)
 
 
-def _root(descriptors: tuple[int, ...]) -> Root:
+def _root(parts: Parts, descriptors: tuple[int, ...], only: str | None) -> Root:
     if len(descriptors) != 1 or not stat.S_ISDIR(os.fstat(descriptors[0]).st_mode):
         raise UsageError("An intake is of one folder.", hint="Is this command of the same version as the daemon?")
+    folders, files = _own(parts)
+    inside = not {_identity(folder.stat()) for folder in folders}.isdisjoint(_upwards(descriptors[0]))
+    if only is None:
+        around = _identity(os.fstat(descriptors[0])) in _above([*folders, *files])
+    else:
+        around = _identity_of(only, descriptors[0]) in {_identity(file.stat()) for file in files}
+    if inside or around:
+        raise NotAllowedError(
+            "What the station itself keeps there is not taken in.",
+            hint="Name the folder of the card, or one file of it.",
+        )
     return Root.behind(descriptors[0])
+
+
+def _own(parts: Parts) -> tuple[list[Path], list[Path]]:
+    """Give the folders in which the station keeps keys, book and originals, and the files of passwords elsewhere."""
+    config = parts.config
+    folders = [config.paths.state, config.paths.vault, parts.config_folder]
+    files: list[Path | None] = []
+    if isinstance(config.store, DirectoryStorePart):
+        folders.append(config.store.folder)
+    if isinstance(config.store, StorePart):
+        files.append(config.store.credentials)
+    if config.supervision is not None:
+        files += [config.supervision.credentials, config.supervision.key]
+    there = [file.resolve() for file in files if file is not None and file.exists()]
+    return [folder.resolve() for folder in folders if folder.exists()], there
+
+
+def _identity_of(name: str, folder: int) -> tuple[int, int] | None:
+    try:
+        return _identity(os.stat(name, dir_fd=folder))
+    except OSError:
+        # Whoever takes it in says so.
+        return None
+
+
+def _upwards(descriptor: int) -> Iterator[tuple[int, int]]:
+    """Give an open folder and all above it."""
+    folder = os.open(".", _FOLDER, dir_fd=descriptor)
+    try:
+        before = None
+        while (here := _identity(os.fstat(folder))) != before:
+            yield here
+            before, above = here, os.open("..", _FOLDER, dir_fd=folder)
+            os.close(folder)
+            folder = above
+    finally:
+        os.close(folder)
+
+
+def _above(folders: Iterable[Path]) -> set[tuple[int, int]]:
+    return {_identity(above.stat()) for folder in folders for above in folder.parents}
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino

@@ -72,13 +72,16 @@ def test_a_dropped_zip_is_judged(page: Page, made: Made, tmp_path: Path) -> None
     assert found == page.judge(tmp_path / "dropped.zip", made.trust)
 
 
-def test_a_folder_that_chromium_withholds_from_a_page_opened_as_a_file_is_asked_for_otherwise(
-    page: Page, made: Made
-) -> None:
+def test_a_dropped_folder_is_judged_or_where_chromium_withholds_it_asked_for_otherwise(page: Page, made: Made) -> None:
     page.open(made.trust)
     page.drop(made.folder, "#bundle")
-    assert "did not give" in page.browser.evaluate("window.edgedReport")["unreadable"]
-    assert "Use “Choose folder…”" in page.browser.evaluate("document.querySelector('.problem').innerText")
+    found = page.browser.evaluate("window.edgedReport")
+    if "unreadable" in found:
+        # Some versions give a page that was opened as a file no folders.
+        assert "did not give" in found["unreadable"]
+        assert "Use “Choose folder…”" in page.browser.evaluate("document.querySelector('.problem').innerText")
+    else:
+        assert found == page.judge(made.folder, made.trust)
     page.open(Trust())
 
 

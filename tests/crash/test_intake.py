@@ -125,3 +125,16 @@ def test_intake_that_a_kill_cut_short_is_taken_up_by_asking_again(station: Stati
     assert {sha256_hex(content) for content in big.values()} == {body["sha256"] for body in station.bodies("segment")}
     assert sorted(outcome for outcome, _ in station.result().ended) == ["interrupted", "kept"]
     station.is_whole()
+
+
+def test_folders_of_the_station_itself_are_not_taken_in_whoever_asks(station: Station, tmp_path: Path) -> None:
+    with station.running():
+        for folder in (station.state, station.state / "keys", station.vault, station.config, station.folder):
+            done = intake(station, folder)
+            assert (done.returncode, "What the station itself keeps" in done.stderr) == (77, True), done.stderr
+        for file in (station.state / "keys" / "epoch.key", station.folder / "s3.toml"):
+            assert intake(station, file).returncode == 77
+        (tmp_path / "given").mkdir()
+        (tmp_path / "given" / "1.MP4").write_bytes(b"a recording")
+        assert intake(station, tmp_path / "given").returncode == 0
+    assert station.result().sealed == {("1.MP4", sg("BC00001", b"a recording"))}

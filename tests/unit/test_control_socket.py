@@ -404,3 +404,19 @@ def test_peer_is_who_the_kernel_says() -> None:
     assert peer_of(one) == Peer(uid=os.geteuid(), name=ME, role="administrator")
     one.close()
     other.close()
+
+
+def test_request_that_hands_over_one_descriptor_after_the_other_is_refused(tmp_path: Path) -> None:
+    server = ControlServer(tmp_path / "c.sock", {}, SystemClock())
+    server.start()
+    try:
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, Path("/dev/null").open("rb") as handed:
+            connection.connect(str(tmp_path / "c.sock"))
+            for _ in range(3):
+                socket.send_fds(connection, [b" "], [handed.fileno()])
+            with connection.makefile("rb") as answers:
+                assert "More descriptors" in json.loads(answers.readline())["error"]["message"]
+        assert len(list(Path("/proc/self/fd").iterdir())) <= before + 1
+    finally:
+        server.stop()

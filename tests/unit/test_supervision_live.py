@@ -129,7 +129,7 @@ def test_a_bay_is_retained_while_a_recorder_is_in_it(broker: Mosquitto, book: Bo
         listener.wait_for(lambda: bool(listener.on(bay_topic("bay-1"))))
         bay = json.loads(kept(broker)[bay_topic("bay-1")])
         assert (bay["phase"], bay["removable"], bay["recorder"], bay["files"]) == ("copying", False, "rec-0001", 12)
-        assert last(listener, STATE)["bays"] == ["bay-1"]
+        listener.wait_for(lambda: last(listener, STATE)["bays"] == ["bay-1"])
         station.live.set_bay("bay-1", "done")
         listener.wait_for(lambda: last(listener, bay_topic("bay-1"))["removable"] is True)
         station.live.clear_bay("bay-1")

@@ -12,7 +12,7 @@ from edged.errors import EdgedError
 from edged.media.elsewhere import SandboxElsewhere
 from edged.media.media import Media
 from edged.media.sandbox import Sandbox
-from edged.station.doctor.findings import Finding, ok, problem, warning
+from edged.station.doctor.findings import Finding, ok, problem, unseen, warning
 from edged.station.doctor.machine import Machine
 
 MEDIA_SOCKET: Final = "/run/edged/media.sock"
@@ -47,7 +47,11 @@ def look_at_media(machine: Machine, clock: Clock) -> Iterator[Finding]:
             )
             return
     socket = machine.at(MEDIA_SOCKET)
-    elsewhere = socket.is_socket()
+    try:
+        elsewhere = socket.is_socket()
+    except PermissionError:
+        yield unseen("media", f"{socket.parent} cannot be looked at.")
+        return
     sandbox = SandboxElsewhere(clock, socket) if elsewhere else Sandbox(clock, search=machine.search)
     try:
         tool = Media(sandbox).check(threading.Event())

@@ -26,8 +26,8 @@ const FULL_32 = 0xffffffff;
 const ZIP64 = 0x0001;
 const PLAIN_VERSION = 20;
 const ZIP64_VERSION = 45;
-/** Extra fields that change neither name nor content: zip64 sizes, Unix times, Unix owner. */
-const HARMLESS = new Set([ZIP64, 0x5455, 0x7875]);
+/** Extra fields that change neither name nor content, with the most bytes that they need: zip64 sizes, Unix times, owner. */
+const HARMLESS = new Map([[ZIP64, 28], [0x5455, 13], [0x7875, 15]]);
 
 const MOST = BigInt(Number.MAX_SAFE_INTEGER);
 
@@ -86,7 +86,15 @@ class Reader {
     if (count === FULL_16 || size === FULL_32 || start === FULL_32) {
       end -= LOCATOR_64 + END_64;
       if (end < 0) this.#refuse("it is too short");
-      ({ count, size, start } = await this.#readWideEnd(end));
+      const wide = await this.#readWideEnd(end);
+      const agrees = (said, full, real) => said === full || said === real;
+      if (!agrees(count, FULL_16, wide.count) || !agrees(size, FULL_32, wide.size) || !agrees(start, FULL_32, wide.start)) {
+        this.#refuse("its two end records contradict each other");
+      }
+      ({ count, size, start } = wide);
+    } else if (end >= LOCATOR_64 && (await this.#view(end - LOCATOR_64, 4)).getUint32(0, true) === 0x07064b50) {
+      // Some programs look for a zip64 end there whatever the end record says.
+      this.#refuse("its zip64 end is not where it must be");
     }
     if (start + size !== end) this.#refuse("its directory does not end where the zip ends");
     return { count, size, start };
@@ -166,9 +174,14 @@ class Reader {
   #widen(extra, told) {
     const view = new DataView(extra.buffer, extra.byteOffset, extra.length);
     let [from, to] = [0, 0];
+    const seen = new Set();
     for (let at = 0; at < extra.length; ) {
       const isWhole = extra.length - at >= 4 && extra.length - at - 4 >= view.getUint16(at + 2, true);
-      if (!isWhole || !HARMLESS.has(view.getUint16(at, true))) this.#refuse("a header in it carries what a bundle does not need");
+      const kind = isWhole ? view.getUint16(at, true) : 0;
+      if (!isWhole || seen.has(kind) || !(view.getUint16(at + 2, true) <= (HARMLESS.get(kind) ?? -1))) {
+        this.#refuse("a header in it carries what a bundle does not need");
+      }
+      seen.add(kind);
       const end = at + 4 + view.getUint16(at + 2, true);
       if (view.getUint16(at, true) === ZIP64) [from, to] = [at + 4, end];
       at = end;
