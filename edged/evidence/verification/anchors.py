@@ -5,7 +5,7 @@ the verifier did not give are passed over. An anchor over one size bounds every 
 to it. Anchors that entries cite as `after` are judged when they are asked for.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -26,6 +26,9 @@ _MAX_TOKEN_BYTES: Final = 64 << 10
 
 _MAX_SERIES: Final = 100
 """A token is renewed every few years."""
+
+_MOST_WORDS: Final = 5
+"""Of what is wrong with larger checkpoints; the first few say it."""
 
 _ANCHORS: Final = "data/anchors/"
 
@@ -77,6 +80,8 @@ class Anchors:
         self._logs = logs
         self._trust = trust
         self._of_heads: dict[tuple[LogId, int], Found] = {}
+        self._of_larger: dict[tuple[LogId, int], Found] = {}
+        """Of the larger sizes that are proven to extend one."""
         self._by_digest: dict[Sha256, Found] = {}
         self._loose: dict[Sha256, list[str]] = {}
 
@@ -90,36 +95,39 @@ class Anchors:
                 self._judge_lines(head.note.text, lines, found)
                 for line in lines:
                     self._judge_lines(head.note.text, [line], self._by_digest.setdefault(sha256_hex(line), Found()))
+            for size, larger in here.steps():
+                self._of_larger[log, size] = Found() if larger is None else self._from(log, larger)
         for path in layout.anchors:
             digest = Sha256(path.removeprefix(_ANCHORS).removesuffix(".checkpoint"))
             self._loose.setdefault(digest, []).append(path)
 
     def covering(self, checkpoint: Checkpoint, data: bytes) -> Covering:
         """Give the anchors over a checkpoint with these bytes, and over those that extend it."""
-        own, larger = Found(), Found()
-        for size, found in self._sizes(checkpoint, data):
-            into = own if size == checkpoint.size else larger
-            into.anchors += found.anchors
-            into.failed += found.failed
-            into.undecided += found.undecided
-        return Covering(own=own, larger=larger)
+        try:
+            _, station, epoch = split_origin(checkpoint.origin)
+        except MalformedError:
+            return Covering(own=Found(), larger=Found())
+        log = self._logs.get((station, epoch))
+        if log is None or checkpoint.size not in log.heads or data not in log.heads[checkpoint.size].forms:
+            return Covering(own=Found(), larger=Found())
+        at = (station, epoch), checkpoint.size
+        return Covering(own=self._of_heads[at], larger=self._of_larger[at])
+
+    def _from(self, log: LogId, size: int) -> Found:
+        """Put together what was found of a size and of those that extend it: of anchors the earliest, a few words."""
+        own, larger = self._of_heads[log, size], self._of_larger[log, size]
+        earliest = min([*own.anchors, *larger.anchors], key=lambda anchor: anchor.moment, default=None)
+        return Found(
+            anchors=[] if earliest is None else [earliest],
+            failed=[*own.failed, *larger.failed][:_MOST_WORDS],
+            undecided=[*own.undecided, *larger.undecided][:_MOST_WORDS],
+        )
 
     def cited(self, digest: Sha256) -> Found:
         """Judge the anchor with this digest, which an entry cites as `after`; nothing is found where it is not here."""
         if digest in self._loose:
             self._judge_loose(digest, self._loose.pop(digest), self._by_digest.setdefault(digest, Found()))
         return self._by_digest.get(digest, Found())
-
-    def _sizes(self, checkpoint: Checkpoint, data: bytes) -> Iterator[tuple[int, Found]]:
-        try:
-            _, station, epoch = split_origin(checkpoint.origin)
-        except MalformedError:
-            return
-        log = self._logs.get((station, epoch))
-        if log is None or checkpoint.size not in log.heads or data not in log.heads[checkpoint.size].forms:
-            return
-        for size in log.covering(checkpoint.size):
-            yield size, self._of_heads[(station, epoch), size]
 
     def _judge_tokens(self, files: SizeFiles, head: Head, found: Found) -> None:
         if not self._trust.authorities:

@@ -166,6 +166,13 @@ def _of_epochs(sealed: Sequence[Sealed]) -> Iterator[Check]:
         for entry, body in bodies_of
         if isinstance(body, bodies.Close)
     }
+    begun_by: dict[str, list[LogId]] = {}
+    for closed, (_, successor) in ends.items():
+        if successor is not None:
+            begun_by.setdefault(successor, []).append(closed)
+    last: dict[LogId, int] = {}
+    for entry, _ in bodies_of:
+        last[entry.station, entry.epoch] = max(entry.seq, last.get((entry.station, entry.epoch), -1))
     for entry, body in bodies_of:
         if not isinstance(body, bodies.Genesis):
             continue
@@ -173,14 +180,14 @@ def _of_epochs(sealed: Sequence[Sealed]) -> Iterator[Check]:
         here = f"{entry.station}/{entry.epoch}"
         if body.previous is not None and before is not None:
             size, successor = ends.get(before, (body.previous.size, body.origin))
-            grown = any((one.station, one.epoch) == before and one.seq >= body.previous.size for one, _ in bodies_of)
+            grown = last.get(before, -1) >= body.previous.size
             if grown or size != body.previous.size or successor not in {None, body.origin}:
                 yield failed(
                     f"{here} does not continue {'/'.join(before)} where that ended.",
                     f"{here} 并非接在 {'/'.join(before)} 结束之处。",
                 )
-        for closed, (_, successor) in ends.items():
-            if successor == body.origin and closed != before:
+        for closed in begun_by.get(body.origin, ()):
+            if closed != before:
                 yield failed(
                     f"{'/'.join(closed)} was closed in favour of {here}, which does not cite it.",
                     f"{'/'.join(closed)} 关闭时指明由 {here} 接续，后者却未引用它。",

@@ -5,7 +5,6 @@ Reading only: what is malformed or missing becomes an objection that `history` j
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Final
 
 from cryptography import x509
@@ -82,6 +81,8 @@ class Log:
     joints: dict[int, ConsistencyProof] = field(default_factory=dict)
     """By the larger size."""
     objections: list[Check] = field(default_factory=list)
+    _extended: dict[tuple[int, int], bool] = field(default_factory=dict)
+    """What `extends` found, so that a bundle of very many sizes is not proven over and over."""
 
     def origin(self) -> str | None:
         """Give the origin that the checkpoints name, None where there is none or they disagree."""
@@ -90,6 +91,11 @@ class Log:
 
     def extends(self, smaller: int, larger: int) -> bool:
         """Say whether a proof here shows that the checkpoint of a size extends that of the next smaller one."""
+        if (smaller, larger) not in self._extended:
+            self._extended[smaller, larger] = self._proves(smaller, larger)
+        return self._extended[smaller, larger]
+
+    def _proves(self, smaller: int, larger: int) -> bool:
         old, new, joint = self.heads[smaller], self.heads[larger], self.joints.get(larger)
         return (
             joint is not None
@@ -98,16 +104,12 @@ class Log:
             and verify_consistency(smaller, larger, joint.hashes, old.checkpoint.root, new.checkpoint.root)
         )
 
-    def covering(self, size: int) -> Iterator[int]:
-        """Give a size whose checkpoint is here, and the larger ones that are proven to extend it, one by one."""
-        larger = [each for each in self.heads if each >= size]
-        if not larger or larger[0] != size:
-            return
-        yield size
-        for one, next_one in pairwise(larger):
-            if not self.extends(one, next_one):
-                return
-            yield next_one
+    def steps(self) -> Iterator[tuple[int, int | None]]:
+        """Give each size, largest first, with the next larger one if that is proven to extend it."""
+        larger: int | None = None
+        for size in reversed(self.heads):
+            yield size, larger if larger is not None and self.extends(size, larger) else None
+            larger = size
 
 
 def read_logs(files: Mapping[LogId, LogFiles], contents: Contents) -> dict[LogId, Log]:

@@ -50,7 +50,7 @@ def _contradictions(covering: Anchor, after: Anchor | None) -> Iterator[Check]:
     """Find an entry that cites what came after it was covered."""
     if after is None:
         return
-    if after.moment - after.accuracy > covering.moment + covering.accuracy + RESOLUTION:
+    if after.moment - covering.moment > after.accuracy + covering.accuracy + RESOLUTION:
         since, until = rfc3339(after.moment), rfc3339(covering.moment)
         yield failed(
             f"The entry cites an anchor of {since} ({after.by}), yet {covering.by} says it existed on {until}.",
