@@ -140,3 +140,47 @@ def test_names_of_many_parts_in_a_zip_do_not_fill_memory(tmp_path: Path) -> None
     assert tracemalloc.get_traced_memory()[1] < MOST_BYTES
     tracemalloc.stop()
     assert failing(report) == {"bag"}
+
+
+HIDDEN = b"what another program sees"
+FAT_LIMIT = 0xFFFFFFFF
+
+
+def with_hidden_directory() -> bytes:
+    """Write a zip whose last directory entry holds, in a time stamp's extra field, the end of another directory."""
+    plain = raw_zip([(b"top/a", b"1")])
+    directory_at = plain.index(b"PK\x01\x02")
+    files, entry = plain[:directory_at], plain[directory_at:-22]
+    end_64 = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 0, 0, 0, directory_at)
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, directory_at + len(entry) + 4, 1)
+    extra = struct.pack("<2H", 0x5455, len(end_64 + locator)) + end_64 + locator
+    entry = entry[:30] + struct.pack("<H", len(extra)) + entry[32:] + extra
+    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, len(entry), len(files), 0)
+    return files + entry + end
+
+
+def test_another_directory_in_an_extra_field_is_refused(tmp_path: Path) -> None:
+    data = with_hidden_directory()
+    assert "zip64 end" in refused(tmp_path / "b.zip", data)
+    with zipfile.ZipFile(tmp_path / "b.zip") as other:
+        assert other.namelist() == []
+
+
+def test_a_whole_file_in_an_extra_field_is_refused(tmp_path: Path) -> None:
+    plain = raw_zip([(b"top/a", b"1")])
+    extra = struct.pack("<2H", 0x7875, len(HIDDEN)) + HIDDEN
+    at = plain.index(b"PK\x01\x02")
+    local = plain[:28] + struct.pack("<H", len(extra)) + plain[30:35] + extra + plain[35:at]
+    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, len(plain) - 22 - at, len(local), 0)
+    data = local + plain[at:-22] + end
+    assert "carries what a bundle does not need" in refused(tmp_path / "b.zip", data)
+
+
+@pytest.mark.parametrize("told", [1, 3])
+def test_two_end_records_with_two_counts_are_refused(tmp_path: Path, told: int) -> None:
+    plain = raw_zip([(b"top/a", b"1"), (b"top/b", b"2")])
+    at, size = plain.index(b"PK\x01\x02"), len(plain) - 22 - plain.index(b"PK\x01\x02")
+    end_64 = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 2, 2, size, at)
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, at + size, 1)
+    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, told, told, size, FAT_LIMIT, 0)
+    assert "two end records" in refused(tmp_path / "b.zip", plain[:-22] + end_64 + locator + end)
