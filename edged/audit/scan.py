@@ -70,31 +70,6 @@ class Scan:
         return self.roots.get(size) == root or self.by_hashes.get(size) == root
 
 
-class Tree:
-    """A Merkle tree that only keeps its right edge."""
-
-    def __init__(self) -> None:
-        self.size = 0
-        self._edge: dict[int, bytes] = {}
-
-    def append(self, leaf: bytes) -> list[tuple[int, int, bytes]]:
-        """Take in the hash of a leaf, and give the subtrees that it completes."""
-        nodes = merkle.appended_nodes(self.size, leaf, lambda level, _: self._edge[level])
-        self._edge |= {level: digest for level, _, digest in nodes}
-        self.size += 1
-        return nodes
-
-    def root(self) -> bytes:
-        """Give the root of what was taken in."""
-        return merkle.root(self.size, lambda level, _: self._edge[level])
-
-    def branch(self) -> "Tree":
-        """Give another tree that goes on from here."""
-        other = Tree()
-        other.size, other._edge = self.size, dict(self._edge)
-        return other
-
-
 def scan(log: LogSource, size: int, wanted: Iterable[int], progress: Progress, *, hashes: bool) -> Scan:
     """Read a log up to a size; `hashes` has its tiles compared as well, which tells altered entries from the others."""
     return _Scanner(log, size, set(wanted), hashes=hashes).run(progress)
@@ -116,8 +91,8 @@ class _Scanner:
         self._size = size
         self._wanted = wanted
         self._hashes = hashes
-        self._tree = Tree()
-        self._second: Tree | None = None
+        self._tree = merkle.Tree()
+        self._second: merkle.Tree | None = None
         self._rows: dict[int, list[bytes]] = {}
         """Of each level of tiles above the lowest, the hashes of its unfinished tile."""
         self._found = Scan()

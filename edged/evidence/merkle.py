@@ -155,3 +155,28 @@ def _left_size(size: int) -> int:
 
 def _are_hashes(*hashes: bytes) -> bool:
     return all(len(each) == HASH_BYTES for each in hashes)
+
+
+class Tree:
+    """A Merkle tree that only keeps its right edge."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._edge: dict[int, bytes] = {}
+
+    def append(self, leaf: bytes) -> list[tuple[int, int, bytes]]:
+        """Take in the hash of a leaf, and give the subtrees that it completes."""
+        nodes = appended_nodes(self.size, leaf, lambda level, _: self._edge[level])
+        self._edge |= {level: digest for level, _, digest in nodes}
+        self.size += 1
+        return nodes
+
+    def root(self) -> bytes:
+        """Give the root of what was taken in."""
+        return root(self.size, lambda level, _: self._edge[level])
+
+    def branch(self) -> "Tree":
+        """Give another tree that goes on from here."""
+        other = Tree()
+        other.size, other._edge = self.size, dict(self._edge)
+        return other

@@ -296,7 +296,7 @@ def _to_the_end(check: Callable[[], Iterator[str]]) -> Iterator[str]:
 
 
 def _check_chain(log: Log, heads: dict[int, Head]) -> Iterator[str]:
-    size, hashes, prev = log.size(), _Tree(), ZERO_REF
+    size, hashes, prev = log.size(), merkle.Tree(), ZERO_REF
     for first in range(0, size, _PAGE):
         for stored in log.stored_between(first, min(first + _PAGE, size)):
             yield from _check_entry(stored, hashes.size, prev)
@@ -345,24 +345,6 @@ def _listed(document: bytes) -> list[str]:
 def _names(clearance: Clearance, wipe: Wipe) -> bool:
     named = {(item.segment, item.path) for item in clearance.items}
     return clearance.docking == wipe.docking and (wipe.segment, wipe.path) in named
-
-
-class _Tree:
-    """A Merkle tree that only keeps its right edge."""
-
-    def __init__(self) -> None:
-        self.size = 0
-        self._edge: dict[int, bytes] = {}
-
-    def append(self, leaf: bytes) -> list[tuple[int, int, bytes]]:
-        """Take in a leaf, and give the subtrees that it completes."""
-        nodes = merkle.appended_nodes(self.size, leaf, lambda level, _: self._edge[level])
-        self._edge |= {level: digest for level, _, digest in nodes}
-        self.size += 1
-        return nodes
-
-    def root(self) -> bytes:
-        return merkle.root(self.size, lambda level, _: self._edge[level])
 
 
 def _is_signed(head: Head, origin: str, key: VerifierKey) -> bool:
