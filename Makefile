@@ -5,7 +5,8 @@
 #   make test                everything that must hold before a change lands: lint, types, structure, all tests
 #   make lint                only the first three of these
 #   make page                verify.html, which checks a bundle in a browser, from edged/bundles/page
-#   make bench [ARGS=…]      edged beside cp, rclone, fio and openssl, against its budget; ARGS=--quick: two minutes
+#   make bench [ARGS=…]      edged beside cp, rsync, rclone, ascmhl, fio, openssl; ARGS=--quick: a few minutes
+#   make torture [ROUNDS=10] [SEED=1]   rounds of kills, power cuts, faulty cards, full disks and outages; all of it as root
 #   make fuzz [SECONDS=60]   everything that reads outside bytes, fuzzed by atheris for so long; build/fuzz keeps what it learned
 #   make install             a station's software, from a wheel of this tree: DESTDIR, PREFIX (/usr/local or /usr),
 #                            INSTALL_PYTHON; docs/operations.md goes on from there
@@ -28,11 +29,12 @@ INSTALL_PYTHON ?= /usr/bin/python3
 NEEDS := ffmpeg:ffmpeg bwrap:bubblewrap /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf:fonts-dejavu-core openssl:openssl \
 	/usr/sbin/mosquitto:mosquitto mosquitto_sub:mosquitto-clients
 KERNEL_NEEDS := udevadm:udev /usr/sbin/mkfs.exfat:exfatprogs /usr/sbin/mount.exfat-fuse:exfat-fuse
-TEST_NEEDS := $(KERNEL_NEEDS) /usr/sbin/mkfs.ext4:e2fsprogs /usr/sbin/mkfs.vfat:dosfstools mcopy:mtools \
-	/usr/sbin/sfdisk:fdisk systemd-analyze:systemd chromium:chromium
+TORTURE_NEEDS := fusermount:fuse /usr/sbin/mkfs.ext4:e2fsprogs /usr/share/doc/libfaketime:libfaketime
+TEST_NEEDS := $(KERNEL_NEEDS) /usr/sbin/mkfs.vfat:dosfstools mcopy:mtools \
+	/usr/sbin/sfdisk:fdisk systemd-analyze:systemd chromium:chromium $(TORTURE_NEEDS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup page demo test lint bench fuzz install uninstall boot-test clean
+.PHONY: help setup page demo test lint bench torture fuzz install uninstall boot-test clean
 
 help:
 	@awk '/^#/ { sub(/^# ?/, ""); print; next } { exit }' Makefile
@@ -94,8 +96,15 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+ARGS ?= # options of the bench
 bench: setup
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+ROUNDS ?= 10
+SEED ?= 1
+torture: NEEDS += $(TORTURE_NEEDS)
+torture: setup
+	@$(BIN)/hwsim torture --rounds $(ROUNDS) --seed $(SEED)
 
 SECONDS ?= 60
 fuzz: setup

@@ -23,7 +23,7 @@ class Clock(Protocol):
         """Give the station's wall clock, aware, in UTC, cut to milliseconds."""
 
     def monotonic(self) -> float:
-        """Give seconds on a clock that never steps; only differences mean anything."""
+        """Give seconds on a clock that never steps, time asleep counted; only differences mean anything."""
 
     def state(self) -> ClockState:
         """Say whether the operating system holds its clock synchronised now."""
@@ -40,8 +40,10 @@ class SystemClock:
         return from_ms(time.time_ns() // 1_000_000)
 
     def monotonic(self) -> float:
-        """Give seconds on a clock that never steps; only differences mean anything."""
-        return time.monotonic()
+        """Give seconds on a clock that never steps, time asleep counted; only differences mean anything."""
+        # Not CLOCK_MONOTONIC, which stands still while the machine sleeps: the wall clock goes on then, and would seem
+        # to have been set.
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def state(self) -> ClockState:
         """Ask adjtimex(2), read-only; a kernel that will not say counts as unsynchronised."""

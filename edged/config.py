@@ -5,7 +5,9 @@ was misread is how other systems lost evidence. Catalogues and profiles have mod
 and `bays`; `read_toml` is the one way any of these files is read.
 """
 
+import re
 import tomllib
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -13,12 +15,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from edged.errors import ConfigError
+from edged.patterns import FORMS
 
 STATION_FILE = "station.toml"
 SOCKET = "control.sock"
 INSTALLED_STATE = Path("/var/lib/edged")
 INSTALLED_CONTROL = Path("/run/edged/control")
 """The folders that systemd gives an installed station's daemon."""
+
+_AFTER_DAYS = re.compile(r"after ([1-9]|[1-9][0-9]|[12][0-9]{2}|3[0-5][0-9]|36[0-5]) days?")
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -41,8 +46,15 @@ def _zone(name: str) -> str:
     return name
 
 
+def _wipe(policy: str) -> str:
+    if policy not in {"after-clearance", "never"} and not _AFTER_DAYS.fullmatch(policy):
+        raise ValueError('"after-clearance", "after N days" (1 to 365), or "never"')
+    return policy
+
+
 Folder = Annotated[Path, BeforeValidator(lambda v: Path(v) if isinstance(v, str) else v), AfterValidator(_absolute)]
 Zone = Annotated[str, AfterValidator(_zone)]
+Wipe = Annotated[str, AfterValidator(_wipe)]
 Group = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,31}$")]
 PartyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$")]
 """What an authority or witness is called here; an authority's tokens are called so in bundles, so it has no dot."""
@@ -72,7 +84,9 @@ class PathsPart(Part):
     state: Folder
     vault: Folder
     reserve_mib: Annotated[int, Field(ge=16, le=1 << 30)] = 1024
-    """What of the vault's disk is never used up; below it the station stops accepting recorders."""
+    """What of the disks of vault and state is never used up; below it the station stops accepting recorders."""
+    retire_after_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
+    """After how many days an original leaves the vault, once central storage confirms its copy; None: never."""
 
 
 class BaysPart(Part):
@@ -85,9 +99,11 @@ class BaysPart(Part):
     """With the source `udev`: physical port, as `ID_PATH` begins, to the bay's name."""
     mounter: Folder = Path("/run/edged/mountd.sock")
     """With the source `udev`: the socket of `edged mountd`."""
-    at_once: Annotated[int, Field(ge=1, le=32)] = 4
+    at_once: Annotated[int, Field(ge=1, le=32)] = 8
+    """How many recorders are read at the same time."""
     settle_seconds: Seconds = 1.0
-    wipe: Literal["after-clearance", "never"]
+    wipe: Wipe
+    """When a file is erased from its recorder, once it is cleared: at once, so many days after its seal, or never."""
 
     @model_validator(mode="after")
     def _has_bays(self) -> Self:
@@ -98,6 +114,20 @@ class BaysPart(Part):
         if len(set(self.ports.values())) < len(self.ports):
             raise ValueError("each bay at one port only")
         return self
+
+    @property
+    def wipe_delay(self) -> timedelta:
+        """How long a file stays on its recorder after it was sealed."""
+        found = _AFTER_DAYS.fullmatch(self.wipe)
+        return timedelta(days=int(found[1])) if found else timedelta()
+
+
+class OffloadPart(Part):
+    """How files are taken off recorders."""
+
+    second_read: Literal["off", "sampled", "full"] = "off"
+    """Whether each file is read from the card a second time, past the page cache, and compared: none of it, some
+    chunks, or all of it."""
 
 
 class CasesPart(Part):
@@ -242,6 +272,7 @@ class StationConfig(Part):
     station: StationPart
     paths: PathsPart
     bays: BaysPart
+    offload: OffloadPart = OffloadPart()
     cases: CasesPart
     store: Annotated[StorePart | DirectoryStorePart, Field(discriminator="kind")] | None = None
     media: MediaPart = MediaPart()
@@ -250,6 +281,12 @@ class StationConfig(Part):
     supervision: SupervisionPart | None = None
     export: ExportPart = ExportPart()
     control: ControlPart = ControlPart()
+
+    @model_validator(mode="after")
+    def _copies_stay(self) -> Self:
+        if self.paths.retire_after_days is not None and self.store is None:
+            raise ValueError("paths.retire_after_days only with [store]: there would be no copy left")
+        return self
 
     @property
     def control_socket(self) -> Path:
@@ -319,6 +356,8 @@ def explain(error: ValidationError) -> str:
             sentences.append(f"{key} is not a key that is known here")
         elif detail["type"] == "missing":
             sentences.append(f"{key} is missing")
+        elif detail["type"] == "string_pattern_mismatch" and (form := FORMS.get(detail["ctx"]["pattern"])):
+            sentences.append(f"{key} is {detail['input']!r}; allowed: {form}")
         elif detail["type"] == "union_tag_not_found":
             sentences.append(f"{key}.kind is missing")
         elif detail["type"] == "union_tag_invalid":

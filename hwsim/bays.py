@@ -1,15 +1,17 @@
 """The bays of a station in directory mode: a card is docked while its folder lies in the intake folder.
 
 Docking and taking out are one rename(2) each, so a card is wholly there or wholly gone, also while it is being
-read. What lies in a card is never touched here.
+read. What lies in a card is touched by nobody here but its recorder, when it is connected.
 """
 
 import errno
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from edged.errors import UnreadableError, UsageError
 from hwsim.cards import files_on
+from hwsim.layouts.sidecar import connect
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,11 +28,14 @@ class DockedCard:
     """Their bytes."""
 
 
-def dock(card: Path, bay: Path) -> None:
+def dock(card: Path, bay: Path, *, shown: datetime | None = None) -> None:
     """Put the card folder `card` into `bay`, a name in the intake folder that must be free.
 
+    A recorder that writes something when it is connected writes that its clock shows `shown` then, if that is given.
     Raises UsageError if that cannot be, UnreadableError if there is no such card or intake folder.
     """
+    if shown is not None and card.is_dir():
+        connect(card, shown)
     if bay.name.startswith("."):
         raise UsageError(f"{bay.name} is no name for a docked card: it begins with a dot")
     _move(card, bay)

@@ -1,6 +1,7 @@
 """The command line of hwsim; the one place where its errors become exit codes (those of `edged.errors`)."""
 
 import fnmatch
+import secrets
 import signal
 import sys
 from datetime import datetime, timedelta
@@ -21,6 +22,7 @@ from hwsim.kernel import acts as kernel
 from hwsim.layouts import LAYOUTS
 from hwsim.layouts.layout import Worn
 from hwsim.script import Feature, Order, plan
+from hwsim.torture.run import Telling, ability, torture
 from hwsim.video import find_camera
 from hwsim.watching import ReadWatch
 
@@ -75,17 +77,24 @@ def record(  # noqa: PLR0913, PLR0917 - one parameter an option
 
 
 @app.command()
-def dock(
+def dock(  # noqa: PLR0913, PLR0917 - one parameter an option
     card: Annotated[Path, typer.Argument(help="Card folder; it is moved. With --kernel also an image of a card.")],
     bay: Annotated[str, typer.Argument(help="INTAKE/NAME: a free name in the station's intake folder; or the port.")],
     in_kernel: KernelOption = False,  # noqa: FBT002 - an option
     usb: Annotated[str, typer.Option(help="With --kernel: USB id, VENDOR:PRODUCT.")] = "04c5:2028",
     serial: Annotated[str, typer.Option(help="With --kernel: serial number of the device; default: card name.")] = "",
+    clock_error: Annotated[
+        float | None,
+        typer.Option(help="A sidecar logs that it is connected, by a clock so many seconds wrong; not with --kernel."),
+    ] = None,
 ) -> None:
     """Put a card into a bay."""
     if not in_kernel:
-        bays.dock(card, Path(bay))
+        shown = None if clock_error is None else SystemClock().now() + timedelta(seconds=clock_error)
+        bays.dock(card, Path(bay), shown=shown)
         return
+    if clock_error is not None:
+        raise UsageError("a card at a port cannot be written to any more", hint="Leave --clock-error out.")
     docked = kernel.dock(card, bay, usb=usb, serial=serial)
     typer.echo(f"{docked.device}\t{docked.image}")
 
@@ -148,6 +157,39 @@ def demo(
         play(folder.absolute(), Console(), in_kernel=in_kernel)
     except KeyboardInterrupt as interrupt:
         raise StoppedError("interrupted; everything that was started is stopped") from interrupt
+
+
+@app.command(name="torture")
+def torture_(  # noqa: PLR0913, PLR0917 - one parameter an option
+    rounds: Annotated[int, typer.Option(min=1, help="How many.")] = 10,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of the first round; each further one has the next. Default: by chance.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="Where stations are made, on a disk; default: a new folder in /var/tmp.")
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the folders of rounds in which all held, too.")] = False,  # noqa: FBT002 - an option
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a round.")] = False,  # noqa: FBT002 - an option
+    in_kernel: Annotated[  # noqa: FBT002 - an option
+        bool, typer.Option("--kernel", help="Recorders as USB disks of this machine, with the mounter (needs root).")
+    ] = False,
+) -> int:
+    """Kill, yank, cut, fill and corrupt around real stations, by seeds, and check after each round that all holds."""
+    able = ability(in_kernel=in_kernel)
+    telling = Telling(typer.echo, able, as_json=as_json)
+    try:
+        failed = torture(
+            rounds=rounds,
+            seed=secrets.randbelow(1_000_000) if seed is None else seed,
+            means=able.means,
+            folder=None if folder is None else folder.absolute(),
+            keep=keep,
+            tell=telling.round,
+        )
+    except KeyboardInterrupt as interrupt:
+        raise StoppedError("interrupted; everything that was started is stopped") from interrupt
+    telling.end(failed)
+    return 1 if failed else 0
 
 
 def main() -> None:

@@ -111,6 +111,20 @@ def plan(order: Order) -> Card:
     return _Day(order).card()
 
 
+def clock_error(order: Order) -> timedelta:
+    """Say by how much the clock of the recorder is wrong that records what `order` asks for."""
+    return _clock_error(order, _chance(order))
+
+
+def _chance(order: Order) -> random.Random:
+    return random.Random(f"{order.seed} {order.worn.device}")
+
+
+def _clock_error(order: Order, chance: random.Random) -> timedelta:
+    drift = timedelta(seconds=chance.choice((-1, 1)) * chance.randint(60, 180))
+    return drift if Feature.DRIFT in order.features else timedelta()
+
+
 @dataclass
 class _Day:
     """The recorder while its card is being planned: its clock, its counter and what it wrote so far."""
@@ -121,9 +135,8 @@ class _Day:
     counter: int = 0
 
     def __post_init__(self) -> None:
-        self.rng = random.Random(f"{self.order.seed} {self.order.worn.device}")
-        drift = timedelta(seconds=self.rng.choice((-1, 1)) * self.rng.randint(60, 180))
-        started = self.order.start + (drift if Feature.DRIFT in self.order.features else timedelta())
+        self.rng = _chance(self.order)
+        started = self.order.start + _clock_error(self.order, self.rng)
         self.clock = started.astimezone(self.order.worn.zone).replace(microsecond=0)
 
     def card(self) -> Card:

@@ -7,6 +7,7 @@ from edged.audit.entries import Entries
 from edged.audit.judging import Judge, Shown
 from edged.evidence.ids import SegmentId
 from edged.evidence.verification import SegmentReport, Trust, Words
+from edged.evidence.verification.anomalies import NAMES
 from edged.evidence.verification.findings import not_proven, of_anchors, shortened
 from edged.evidence.verification.report import RootName
 from edged.evidence.verification.words import some
@@ -39,7 +40,11 @@ def _of_entries(entries: Sequence[Entries]) -> Iterator[Words]:
         )
     anomalies: Counter[str] = sum((each.anomalies for each in entries), Counter())
     for kind, count in sorted(anomalies.items()):
-        yield Words(f"The station noted {count} anomalies: {kind}.", f"采集站记录异常 {count} 次：{kind}。")
+        name = NAMES.get(kind)
+        told = Words("", "") if name is None else Words(f" ({name.en})", f"（{name.zh}）")
+        yield Words(
+            f"The station noted {count} anomalies: {kind}{told.en}.", f"采集站记录异常 {count} 次：{kind}{told.zh}。"
+        )
 
 
 def _of_logs(judges: Mapping[str, Judge]) -> Iterator[Words]:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final, Literal
 
 from edged.bays.inventory import Item
-from edged.bays.profiles import LayoutRule, Profile, zone_of
+from edged.bays.profiles import ContainerTime, LayoutRule, Profile, zone_of
 from edged.clock import from_ms
 from edged.evidence.ids import OfficerId, to_id
 
@@ -48,6 +48,8 @@ class FileClaims:
     """Path of the file that this one stands beside, if exactly one on the card is that."""
     is_media: bool
     """Whether the profile expects footage, a photograph or sound under this extension."""
+    container_time: ContainerTime | None = None
+    """What this kind of recorder means by the time within a file, if that is to be compared with its name."""
 
 
 def describe(items: Iterable[Item], profile: Profile, zone: str) -> dict[str, FileClaims]:
@@ -76,6 +78,7 @@ def describe(items: Iterable[Item], profile: Profile, zone: str) -> dict[str, Fi
             important=bool(groups.get("important")),
             side_of=beside.main_of(rule, groups),
             is_media=profile.is_media(item.path),
+            container_time=profile.container_time,
         )
     return claims
 

@@ -24,6 +24,7 @@ _OFFSET: Final = re.compile(r"([+-])(0[0-9]|1[0-4]):([0-5][0-9])")
 _ZONE_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}")
 
 IdentitySource = Literal["file-name", "id-file", "folder-name"]
+WayOfReading = Literal["status-file", "log", "newest-write"]
 
 
 def zone_of(text: str) -> tzinfo:
@@ -70,6 +71,15 @@ def _with_one_group(pattern: re.Pattern[str]) -> re.Pattern[str]:
     return pattern
 
 
+def _with_a_moment(pattern: re.Pattern[str]) -> re.Pattern[str]:
+    groups = set(pattern.groupindex)
+    if groups not in ({"unix"}, _DATE | _TIME, _DATE | _TIME | {"offset"}):
+        raise ValueError(
+            "a regular expression with the groups year, month, day, hour, minute, second and perhaps offset; or unix"
+        )
+    return pattern
+
+
 def _on_card(path: str) -> str:
     try:
         unescape_path(path)
@@ -91,6 +101,7 @@ def _zone_rule(text: str) -> str:
 
 PathPattern = Annotated[re.Pattern[str], BeforeValidator(_compiled), AfterValidator(_with_known_groups)]
 LinePattern = Annotated[re.Pattern[str], BeforeValidator(_compiled), AfterValidator(_with_one_group)]
+MomentPattern = Annotated[re.Pattern[str], BeforeValidator(_compiled), AfterValidator(_with_a_moment)]
 Id = Annotated[str, Field(pattern=rf"^{ID_PATTERN}$")]
 UsbId = Annotated[str, Field(pattern=r"^[0-9a-f]{4}:[0-9a-f]{4}$")]
 """VENDOR:PRODUCT in lower-case hex."""
@@ -141,6 +152,63 @@ class Unlock(VendorCommand):
     """USB ids of the recorder while it is locked; none of its storage mode's."""
 
 
+class ClockWay(_Part):
+    """Something that a recorder writes by its own clock when it is connected, so that the clock can be compared."""
+
+    way: WayOfReading
+    """`status-file`: a line of a small text file. `log`: the last line of the newest log. `newest-write`: the time of
+    last change of one file, or of the file that was changed last."""
+    path: Annotated[str | None, AfterValidator(lambda path: None if path is None else _on_card(path))] = None
+    """The file; for `newest-write` it may be left out."""
+    rule: Id | None = None
+    """For `log`: the rule of the layout that the logs fit; the newest is the last by the groups of its date."""
+    time: MomentPattern | None = None
+    """Finds the time in a line; for `newest-write` there is none."""
+    within_seconds: Annotated[int, Field(ge=0, le=600)]
+    """At most how long before its card shows up at the station the recorder writes this."""
+    step_ms: Annotated[int, Field(ge=1, le=60_000)] = 1_000
+    """In which steps the time counts: a text mostly whole seconds, a file system of FAT two."""
+    local: bool = False
+    """For `newest-write`: whether the card's file system holds local times that are read as if they were UTC (FAT)."""
+
+    @model_validator(mode="after")
+    def _make_sense(self) -> Self:
+        given = {name for name in ("path", "rule", "time") if getattr(self, name) is not None}
+        needed = {"status-file": {"path", "time"}, "log": {"rule", "time"}, "newest-write": given & {"path"}}
+        if given != needed[self.way]:
+            raise ValueError('path and time with "status-file", rule and time with "log", at most path otherwise')
+        if self.local and self.way != "newest-write":
+            raise ValueError('local only with "newest-write"; a time in a text has the zone of the names, or an offset')
+        return self
+
+
+class ContainerTime(_Part):
+    """What the time of creation within a file means, for kinds of recorders that write one."""
+
+    moment: Literal["start", "end"]
+    """Whether it is that of the file's first or of its last moment."""
+    local: bool = False
+    """Whether it is local time, written as if it were UTC."""
+    within_seconds: Annotated[int, Field(ge=0, le=600)] = 2
+    """By how much it may differ from the name though both are right: naming a file and writing its header take time."""
+
+
+class RecordingHabits(_Part):
+    """How this kind of recorder cuts and counts what it records: by what completeness is judged."""
+
+    longest_join_ms: Annotated[int, Field(ge=0, le=60_000)] = 40
+    """What two segments of one recording may leave between them; GA/T 947 allows 0.04 s."""
+    longest_overlap_ms: Annotated[int, Field(ge=0, le=600_000)] = 40
+    """By how much a file may begin before the last one ends: more for kinds that keep what came before the button."""
+    cut_seconds: Annotated[int, Field(ge=1, le=86_400)] | None = None
+    """After how long it ends a file and goes on in the next; None where it does not, or nobody measured it."""
+    cut_mib: Annotated[int, Field(ge=1, le=1 << 20)] | None = None
+    """Likewise at which size, in MiB (4096 where the limit of FAT32 is the reason)."""
+    counter: Literal["recorder", "day", "none"] | None = None
+    """What the group `sequence` goes on over: the recorder's life, one day, or nothing. None: it may begin anew at any
+    time, and nothing is said of that."""
+
+
 class Profile(_Part):
     """One kind of recorder."""
 
@@ -162,6 +230,12 @@ class Profile(_Part):
     """Run when a recorder shows up that is no storage yet."""
     clock: VendorCommand | None = None
     """Run at each docking, before anything is read: sets the recorder's clock."""
+    clock_reading: tuple[ClockWay, ...] = ()
+    """How its clock can be compared with the station's; the first way that gives a time counts."""
+    container_time: ContainerTime | None = None
+    """What to compare the times in file names with; none: nothing."""
+    recording: RecordingHabits | None = None
+    """How it cuts and counts what it records."""
     id_file: IdFile | None = None
     layout: Annotated[tuple[LayoutRule, ...], Field(min_length=1)]
     """Tried in this order; the first that fits counts."""
@@ -178,6 +252,8 @@ class Profile(_Part):
                 raise ValueError(f"a pattern of {rule.name!r} that shares a group with that of {rule.side_of!r}")
         if self.unlock is not None and set(self.unlock.usb) & set(self.usb):
             raise ValueError("unlock.usb without the ids of usb, which are those of its storage mode")
+        if strange := {way.rule for way in self.clock_reading} - {None, *names}:
+            raise ValueError(f"rule of clock_reading naming a rule of this layout, not {min(map(str, strange))!r}")
         if "id-file" in self.identity and self.id_file is None:
             raise ValueError('identity "id-file" only with a table [id_file]')
         if "file-name" in self.identity and all("device" not in rule.pattern.groupindex for rule in self.layout):

@@ -149,6 +149,17 @@ def read_start(root: Root, path: str, limit_bytes: int) -> bytes:
         raise RecorderError(f"A file of the card cannot be read: {error.strerror}.") from error
 
 
+def read_end(root: Root, path: str, limit_bytes: int) -> bytes:
+    """Read at most the last `limit_bytes` of a file, as long as it is now; errors as for `open_file`."""
+    fd = open_file(root, path)
+    try:
+        with os.fdopen(fd, "rb") as file:
+            file.seek(max(0, os.fstat(fd).st_size - limit_bytes))
+            return file.read(limit_bytes)
+    except OSError as error:
+        raise RecorderError(f"A file of the card cannot be read: {error.strerror}.") from error
+
+
 def _open_top(path: Path, descriptor: int | None = None) -> int:
     try:
         return os.open(path, _FOLDER) if descriptor is None else os.open(".", _FOLDER, dir_fd=descriptor)

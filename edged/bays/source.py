@@ -45,6 +45,18 @@ class Docked:
     filesystem: Filesystem
     device: "Device | None" = None
     """What udev says of it; None where cards appear as folders."""
+    plugged: "Plugged | None" = None
+    """When it came; None where it was there before anybody looked, or was handed in."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plugged:
+    """Between which two moments a card came, on the station's clock that never steps (`Clock.monotonic`)."""
+
+    earliest: float
+    """It was not there before, as far as the station looked."""
+    latest: float
+    """It was there, and its recorder wrote nothing more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +74,10 @@ class Device:
 class Source(Protocol):
     """Tells which recorders are docked, and lets their cards be written to for the wipe."""
 
+    @property
+    def keeps_read_only(self) -> bool:
+        """Say whether nobody, from a card's arrival until it is held writable, can change what is on it."""
+
     def start(self) -> None:
         """Begin to tell; recorders that are docked already are told as arrivals."""
 
@@ -77,6 +93,9 @@ class Source(Protocol):
         Raises RecorderGoneError if it left, RefusedRecorderError if its file system must not be written to.
         """
 
+    def forget(self, docked: Docked) -> None:
+        """Drop what the kernel remembers of the card beyond the pages of its files; raises RecorderError."""
+
 
 class _Handler(FileSystemEventHandler):
     def __init__(self, tell: Callable[[FileSystemEvent], None]) -> None:
@@ -89,8 +108,9 @@ class _Handler(FileSystemEventHandler):
 class _Slot:
     """One sub-folder: settling until `docked` is set."""
 
-    def __init__(self, root: Root) -> None:
+    def __init__(self, root: Root, earliest: float | None) -> None:
         self.root = root
+        self.earliest = earliest
         self.looked_at = 0.0
         self.seen: Inventory | None = None
         self.waits = False
@@ -103,6 +123,8 @@ class DirectorySource:
     `on_arrival` and `on_departure` are called from one thread of the source's own; they hand over and return, and do
     not raise. `rescan_seconds`, at least 1, is how often the folder is looked at when the kernel tells nothing.
     """
+
+    keeps_read_only: Final = False
 
     def __init__(  # noqa: PLR0913 - the callbacks and the clock belong to the source's one purpose
         self,
@@ -121,6 +143,7 @@ class DirectorySource:
         self._clock = clock
         self._rescan_seconds = max(1.0, rescan_seconds)
         self._slots: dict[bytes, _Slot] = {}
+        self._looked_at: float | None = None
         self._left: set[bytes] = set()
         self._left_lock = threading.Lock()
         self._watched: tuple[int, int] | None = None
@@ -162,6 +185,9 @@ class DirectorySource:
     def close(self) -> None:
         """Let go of every card: a folder needs nothing."""
 
+    def forget(self, docked: Docked) -> None:
+        """Drop what the kernel remembers of the card: of a folder nothing beyond the pages of its files."""
+
     @contextmanager
     def writable(self, docked: Docked) -> Iterator[Root]:
         """Hold the card writable: in a folder it is, if it is there. Raises RecorderGoneError if it left."""
@@ -187,7 +213,11 @@ class DirectorySource:
         with self._left_lock:
             # Before the scan: whatever leaves from here on is told again.
             left, self._left = self._left, set()
+        before, self._looked_at = self._looked_at, self._clock.monotonic()
         present = self._scan()
+        if present is None or self._watched is None:
+            # Whatever shows up after this may have been plugged in all the while.
+            self._looked_at = None
         if present is None:
             with self._left_lock:
                 self._left |= left
@@ -200,7 +230,7 @@ class DirectorySource:
                     self._on_departure(slot.docked)
         for name, root in sorted(present.items()):
             if name not in self._slots:
-                self._slots[name] = _Slot(root)
+                self._slots[name] = _Slot(root, before)
                 self._rests(self._slots[name])
         for name, slot in sorted(self._slots.items()):
             waited = self._clock.monotonic() - slot.looked_at
@@ -291,5 +321,7 @@ class DirectorySource:
             return
         slot.seen = None
         filesystem = Filesystem(type="directory", label=None, serial=None)
-        slot.docked = Docked(bay=bay, root=slot.root, hint=hint, filesystem=filesystem)
+        now = self._clock.monotonic()
+        plugged = None if slot.earliest is None else Plugged(earliest=slot.earliest, latest=now)
+        slot.docked = Docked(bay=bay, root=slot.root, hint=hint, filesystem=filesystem, plugged=plugged)
         self._on_arrival(slot.docked)

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from edged.bays.inventory import Filesystem
+from edged.bays.presence import Presence
 from edged.bays.safe_files import RecorderGoneError, Root
-from edged.bays.source import Device, Docked
+from edged.bays.source import Device, Docked, Plugged
 from edged.bays.uevents import Uevent, Uevents
 from edged.bays.volumes import Known, Locked, Refusal, Volume, judge, port_of, read_locked, read_volume
 from edged.clock import Clock
@@ -48,6 +49,9 @@ class Mount(Protocol):
 
     def read_only(self) -> None:
         """Write back all of it and mount it read-only; raises RecorderError."""
+
+    def forget(self) -> None:
+        """Have the kernel drop what it remembers of the card's device; raises RecorderError."""
 
     def lost(self) -> bool:
         """Say whether the mounter let go of it by itself."""
@@ -111,6 +115,8 @@ _Key = tuple[BayId | None, str, str, str]
 class UdevSource:
     """Tells of recorders at the ports of the station."""
 
+    keeps_read_only: Final = True
+
     def __init__(self, known: Known, told: Told, *, mounter: Mounter, events: Uevents, clock: Clock) -> None:
         self._known = known
         self._told = told
@@ -118,6 +124,7 @@ class UdevSource:
         self._events = events
         self._clock = clock
         self._slots: dict[str, _Slot] = {}
+        self._presence = Presence()
         self._results: queue.SimpleQueue[_Result] = queue.SimpleQueue()
         self._locked: dict[str, Locked] = {}
         self._refused: dict[_Key, set[str]] = {}
@@ -161,11 +168,7 @@ class UdevSource:
 
         Raises RecorderGoneError if it left, RefusedRecorderError if its file system must not be written to.
         """
-        with self._lock:
-            held = self._cards.get(docked.bay)
-        if held is None or held[0] is not docked:
-            raise RecorderGoneError("The recorder is not there any more.")
-        mount = held[1]
+        mount = self._mount_of(docked)
         mount.writable()
         try:
             docked.root.check()
@@ -175,6 +178,17 @@ class UdevSource:
                 mount.read_only()
             raise
         mount.read_only()
+
+    def forget(self, docked: Docked) -> None:
+        """Drop what the kernel remembers of the card, so that it is read anew; raises RecorderError."""
+        self._mount_of(docked).forget()
+
+    def _mount_of(self, docked: Docked) -> Mount:
+        with self._lock:
+            held = self._cards.get(docked.bay)
+        if held is None or held[0] is not docked:
+            raise RecorderGoneError("The recorder is not there any more.")
+        return held[1]
 
     # ------------------------------------------------------------------------------ the one thread that tells
 
@@ -187,15 +201,19 @@ class UdevSource:
                 look_at = now + _LOOK_SECONDS
             self._try_again(now)
             happened = self._events.wait(max(0.0, min(look_at, self._next_try()) - self._clock.monotonic()))
+            heard_at = self._clock.monotonic()
             if happened is None:
                 _log.warning("events of udev were lost; all devices are looked at again")
                 look_at = now
-            for event in happened or ():
-                self._happened(event)
+            else:
+                for event in happened:
+                    self._happened(event)
+                self._presence.hear(heard_at)
             self._collect()
 
     def _look(self) -> None:
         """Look at all devices: what was missed is made up for."""
+        looked_at = self._clock.monotonic()
         present = self._events.present()
         paths = {event.properties.get("DEVPATH") for event in present}
         for path, slot in list(self._slots.items()):
@@ -205,9 +223,11 @@ class UdevSource:
             self._lock_or_unlock(path, None)
         for event in present:
             self._happened(event)
+        self._presence.look(paths, looked_at)
 
     def _happened(self, event: Uevent) -> None:
         path = event.properties.get("DEVPATH", "")
+        self._presence.tell(event)
         self._lock_or_unlock(path, None if event.action == "remove" else read_locked(event.properties, self._known))
         volume = None if event.action == "remove" else read_volume(event.properties, event.sectors)
         verdict = None if volume is None else judge(volume, self._known)
@@ -276,6 +296,7 @@ class UdevSource:
 
     def _arrived(self, slot: _Slot, mount: Mount, root: Root) -> None:
         volume = slot.volume
+        came = self._presence.earliest(volume.path)
         self._withdraw(slot)
         slot.mount = mount
         docked = slot.docked = Docked(
@@ -284,6 +305,7 @@ class UdevSource:
             hint=escape_path(os.fsencode(volume.serial)),
             filesystem=volume.filesystem or Filesystem(type=None, label=None, serial=None),
             device=Device(usb=volume.usb, serial=volume.serial, port=port_of(volume.port)),
+            plugged=None if came is None else Plugged(earliest=came, latest=slot.since),
         )
         with self._lock:
             self._cards[docked.bay] = (docked, mount)

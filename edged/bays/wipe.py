@@ -1,8 +1,9 @@
 """Erasing from a card, one cleared file at a time, and looking up what became of it.
 
-Guarantees (INV-1, INV-3): a name is removed only after the whole content under it was read and is the expected one,
-and only while it still stands for the very file that was read; then its folder is made durable and the outcome looked
-up. A file that differs is not touched. This part does not know clearance: its caller has written that before.
+Guarantees (INV-1, INV-3): a name is removed only after the whole content under it was read and is the expected one
+(read again, unless nobody could have changed it since), and only while it stands for the very file that was read; then
+its folder is made durable and the outcome looked up. A file that differs is not touched. This part does not know
+clearance: its caller has written that before.
 """
 
 import errno
@@ -38,8 +39,13 @@ def wipe_order(paths: Iterable[str], profile: Profile) -> list[str]:
     return sorted(paths, key=lambda path: (profile.names_itself_by(path), profile.match(path) is not None, path))
 
 
-def erase(root: Root, path: str, expected: Sha256, stop: threading.Event) -> Outcome:
+def erase(
+    root: Root, path: str, expected: Sha256, stop: threading.Event, *, unchanged: tuple[int, int] | None = None
+) -> Outcome:
     """Erase one cleared file and say what became of it; a file that is gone already is `gone`.
+
+    `unchanged` is given for a file on a card that stayed mounted read-only since all of it was read as `expected`:
+    its length and time of last change then, which it must still have; it is not read another time.
 
     Raises DifferentError, NotAFileError, RecorderGoneError or RecorderError with the card unchanged, and
     StoppedError likewise. After the name was given up to the file system nothing is raised any more.
@@ -47,7 +53,10 @@ def erase(root: Root, path: str, expected: Sha256, stop: threading.Event) -> Out
     *folders, name = components(path)
     try:
         with opened_folder(root, folders) as parent:
-            _compare(root, parent, name, expected, stop)
+            if unchanged is None:
+                _compare(root, parent, name, expected, stop)
+            else:
+                _compare_state(root, parent, name, unchanged)
             if not _remove(parent, name):
                 return "unknown"
     except FileGoneError:
@@ -90,6 +99,17 @@ def tidy(root: Root, profile: Profile, stop: threading.Event) -> tuple[str, ...]
             continue
         removed.append(item.path)
     return tuple(removed)
+
+
+def _compare_state(root: Root, parent: int, name: bytes, expected: tuple[int, int]) -> None:
+    """Raise unless the file under `name` has the length and time of last change that it had."""
+    fd = open_in(root, parent, name)
+    try:
+        status = os.fstat(fd)
+    finally:
+        os.close(fd)
+    if (status.st_size, status.st_mtime_ns) != expected:
+        raise DifferentError("A file on the card is not the one that was cleared; it stays there.")
 
 
 def _compare(root: Root, parent: int, name: bytes, expected: Sha256, stop: threading.Event) -> None:

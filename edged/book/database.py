@@ -1,7 +1,8 @@
 """The SQLite file under the book: one writer, any number of readers, schema and queries in `.sql` files.
 
 Guarantees: a write is one transaction that is durable when `write` is left (WAL with synchronous=FULL), or did
-not happen; a full disk is a `FullError` and changes nothing; a file of a newer version is refused untouched.
+not happen; a full disk is a `FullError` and changes nothing; a file of a newer version is refused untouched; one of
+an older version is brought up to date by the writer, in one transaction, and read as it is by everybody else.
 """
 
 import sqlite3
@@ -15,8 +16,8 @@ from typing import Any
 
 from edged.errors import FullError, NewerStateError, StorageError, UnreadableError
 
-VERSION = 1
-"""`user_version` of the schema in `schema.sql`."""
+VERSION = 2
+"""`user_version` of the schema in `schema.sql`; `migrations/N.sql` leads there from the version before."""
 
 Row = sqlite3.Row
 
@@ -38,10 +39,14 @@ class Database:
         self._news = False
         if read_only and not path.exists():
             raise UnreadableError(f"There is no book at {path}.", hint="Is this the state folder of a station?")
-        if not self._holds_a_book():
+        version = self._version_there()
+        if version == 0:
             if read_only:
                 raise UnreadableError(f"{path} is not a book of edged.")
-            self._create()
+            self._run_script("schema.sql", VERSION)
+        elif not read_only:
+            for following in range(version + 1, VERSION + 1):
+                self._run_script(f"migrations/{following}.sql", following)
 
     def close(self) -> None:
         """Close the connections; nobody uses the object while or after this runs."""
@@ -149,10 +154,10 @@ class Database:
             lost = connection.execute("PRAGMA foreign_key_check").fetchall()
         return found + [f"{row[0]} row {row[1]} points nowhere" for row in lost]
 
-    def _holds_a_book(self) -> bool:
-        """Look into the file without being able to change it; False for one that is empty or not there."""
+    def _version_there(self) -> int:
+        """Look into the file without being able to change it; 0 for one that is empty or not there."""
         if not self._path.exists():
-            return False
+            return 0
         with _wrapped(self._path), closing(self._connect(read_only=True)) as connection:
             version = int(connection.execute("PRAGMA user_version").fetchone()[0])
             tables = int(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
@@ -163,13 +168,19 @@ class Database:
             )
         if version == 0 and tables:
             raise UnreadableError(f"{self._path} is not a book of edged.")
-        return version > 0
+        return version
 
-    def _create(self) -> None:
-        # executescript commits on its own: the whole schema is one transaction with its version.
-        script = files(__package__).joinpath("schema.sql").read_text("utf-8")
+    def _run_script(self, name: str, version: int) -> None:
+        """Make the schema, or bring it from one version to the next, in one transaction with its number."""
+        script = files(__package__).joinpath(name).read_text("utf-8")
         with self.reading() as connection:
-            connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {VERSION};\nCOMMIT;")
+            try:
+                # executescript commits on its own.
+                connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {version};\nCOMMIT;")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
 
     def _connect(self, *, read_only: bool) -> sqlite3.Connection:
         mode = "ro" if read_only else "rwc"

@@ -85,6 +85,17 @@ class FoundRow(_FromRow):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AtPathRow(_FromRow):
+    """What a docking found at a path."""
+
+    docking: DockingId
+    segment: SegmentId
+    sha256: Sha256
+    outcome: str | None
+    """Of its wipe; None if there was none."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class SealedFileRow(_FromRow):
     """A path of a docking with what clearance needs of its segment."""
 
@@ -92,6 +103,8 @@ class SealedFileRow(_FromRow):
     segment: SegmentId
     sha256: Sha256
     quarantine: str | None
+    sealed_at: str
+    """The station's time of the `segment` entry."""
     sealed_seq: int
     sealed_ref: EntryRef
     sealed_epoch: EpochId
@@ -129,6 +142,23 @@ class ReplicaRow(_FromRow):
     verified: Literal["server-checksum", "read-back"]
     method: str
     locked_until: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetiredRow(_FromRow):
+    """A copy that was removed while others stay."""
+
+    segment: SegmentId
+    gone: int
+    """0 until an entry says that it is gone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetiringRow(SegmentRow):
+    """A segment of which a copy is to be removed, by the entry that orders it."""
+
+    ordered_seq: int
+    ordered_epoch: EpochId
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,9 +215,36 @@ class Facts:
         """Give the segments of a recorder, in the order they were sealed."""
         return self._all(SegmentRow, "segments_of_recorder", recorder=recorder)
 
+    def segments_sealed_before(self, docking: DockingRow, *, most: int) -> list[SegmentRow]:
+        """Give the newest segments of a docking's recorder that were sealed before it, newest first."""
+        return self._all(
+            SegmentRow, "segments_sealed_before", recorder=docking.recorder, docking=docking.docking, most=most
+        )
+
+    def found_segments(self, docking: str) -> dict[str, SegmentRow]:
+        """Give the segments of a docking by the paths at which it found them."""
+        rows = self._database.rows("found_segments", docking=docking)
+        return {str(row["found_path"]): SegmentRow.of(row) for row in rows}
+
+    def last_docking_before(self, docking: DockingRow) -> DockingRow | None:
+        """Give the docking of a recorder before one, as `last_docking` gives the newest."""
+        return self._one(DockingRow, "last_docking_before", recorder=docking.recorder, docking=docking.docking)
+
+    def dockings_after(self, docking: str, *, most: int) -> list[DockingRow]:
+        """Give the next dockings of a docking's recorder, oldest first."""
+        return self._all(DockingRow, "dockings_after", docking=docking, most=most)
+
+    def anomalies_of_docking(self, docking: str) -> list[bytes]:
+        """Give the anomaly entries of a docking, oldest first."""
+        return [bytes(row["bytes"]) for row in self._database.rows("anomalies_of_docking", docking=docking)]
+
     def segment_last_found_at(self, *, recorder: str, path: str, size_bytes: int) -> SegmentRow | None:
-        """Give the segment that an earlier docking found at this path of this recorder, if its size is the same."""
+        """Give the segment that one of the last dockings of a recorder found at this path, if its size is the same."""
         return self._one(SegmentRow, "segment_last_found_at", recorder=recorder, path=path, bytes=size_bytes)
+
+    def last_at_path(self, *, recorder: str, path: str, but: str) -> AtPathRow | None:
+        """Give what the newest docking of a recorder but one found at a path."""
+        return self._one(AtPathRow, "last_at_path", recorder=recorder, path=path, but=but)
 
     def docking(self, docking: str) -> DockingRow | None:
         """Give a docking."""
@@ -201,9 +258,23 @@ class Facts:
         """Give the newest docking in a bay whose inventory is here."""
         return self._one(DockingRow, "last_docking_in", bay=bay)
 
-    def last_docking(self, recorder: str) -> DockingRow | None:
-        """Give the newest docking of a recorder whose inventory is here; what was handed in by a person is none."""
-        return self._one(DockingRow, "last_docking", recorder=recorder)
+    def last_docking(self, recorder: str, *, but: str | None = None) -> DockingRow | None:
+        """Give the newest docking of a recorder, but one, whose inventory is here; what was handed in is none."""
+        return self._one(DockingRow, "last_docking", recorder=recorder, but=but)
+
+    def docking_entries(self, recorder: str, *, most: int) -> list[bytes]:
+        """Give the newest `docking` entries of a recorder, newest first."""
+        return [bytes(row["bytes"]) for row in self._database.rows("docking_entries", recorder=recorder, most=most)]
+
+    def undocking_of(self, docking: str) -> int | None:
+        """Give the position of the entry that ended a docking, None while it lasts."""
+        row = self._database.row("undocking_of", docking=docking)
+        return None if row is None else int(row["position"])
+
+    def receipt_counts(self, docking: str) -> dict[str, int]:
+        """Give the counts of a docking that its receipt tells: sealed, sighted, wiped, findings."""
+        row = self._database.row("receipt_counts", docking=docking)
+        return {} if row is None else {key: int(row[key]) for key in row.keys()}  # noqa: SIM118 - a Row is no dict
 
     def found(self, docking: str) -> dict[str, FoundRow]:
         """Give what of a docking is accounted for, by path."""
@@ -224,6 +295,18 @@ class Facts:
     def replicas(self, segment: str) -> list[ReplicaRow]:
         """Give the verified copies of a segment."""
         return self._all(ReplicaRow, "replicas", segment=segment)
+
+    def retired(self, segment: str, store: str) -> RetiredRow | None:
+        """Say whether the copy of a segment in a store was removed on purpose, or is about to be."""
+        return self._one(RetiredRow, "retired", segment=segment, store=store)
+
+    def retiring(self, store: str, *, after: int, most: int) -> list[RetiringRow]:
+        """Give segments whose copy in a store is to be removed and not said to be gone, by entries behind `after`."""
+        return self._all(RetiringRow, "retiring", store=store, after=after, most=most)
+
+    def not_retired(self, store: str, *, before: str, after: int, most: int) -> list[SegmentRow]:
+        """Give trusted segments behind a position, sealed before a time (RFC 3339), whose copy was not removed."""
+        return self._all(SegmentRow, "not_retired", store=store, before=before, after=after, most=most)
 
     def last_segment_position(self) -> int:
         """Give the position of the newest segment, 0 where there is none."""
@@ -279,13 +362,18 @@ class Facts:
         return self._all(SegmentRow, "all_segments", after=after, most=most)
 
     def totals(self) -> dict[str, int]:
-        """Give the station's counts: segments, bytes, sealed segments, their bytes, copies, wipes, anomalies."""
+        """Give the station's counts as `total` keeps them: segments, their bytes, copies, wipes, anomalies."""
         row = self._database.row("totals")
         return {} if row is None else {key: int(row[key]) for key in row.keys()}  # noqa: SIM118 - a Row is no dict
 
-    def lacking_proof(self, docking: str, store: str) -> int:
+    def lacking_proof(self, docking: str, store: str, *, sealed_before: str) -> int:
         """Count the files of a docking whose own entry or copy in vault or store is not published yet, and can be."""
-        row = self._database.row("lacking_proof", docking=docking, store=store)
+        row = self._database.row("lacking_proof", docking=docking, store=store, before=sealed_before)
+        return 0 if row is None else int(row["files"])
+
+    def distrusted_in(self, docking: str) -> int:
+        """Count the files of a docking that gave other bytes at each reading, or not all of them."""
+        row = self._database.row("distrusted_in", docking=docking)
         return 0 if row is None else int(row["files"])
 
     def docking_progress(self, docking: str) -> dict[str, int]:
@@ -293,9 +381,9 @@ class Facts:
         row = self._database.row("docking_progress", docking=docking)
         return {} if row is None else {key: int(row[key]) for key in row.keys()}  # noqa: SIM118 - a Row is no dict
 
-    def anomalies_about(self, segment: str, anomaly: str) -> list[bytes]:
-        """Give the anomaly entries of one kind about a segment, oldest first."""
-        rows = self._database.rows("anomalies_about", kind="segment", id=segment, anomaly=anomaly)
+    def anomalies_about(self, name: str, anomaly: str | None = None, *, kind: str = "segment") -> list[bytes]:
+        """Give the anomaly entries of one kind, or of all, about a segment or a recorder, oldest first."""
+        rows = self._database.rows("anomalies_about", kind=kind, id=name, anomaly=anomaly)
         return [bytes(row["bytes"]) for row in rows]
 
     def _one(self, kind: type[_Kind], query: str, /, **values: Any) -> _Kind | None:  # noqa: ANN401

@@ -72,6 +72,11 @@ class Log:
         """Give the indices of the entries of one type, ascending."""
         return [int(row["seq"]) for row in self._database.rows("of_type", epoch=self.number, type=type)]
 
+    def last_of_type(self, type: str) -> bytes | None:  # noqa: A002 - the field's word
+        """Give the exact bytes of the newest entry of one type, None where there is none."""
+        row = self._database.row("last_of_type", epoch=self.number, type=type)
+        return None if row is None else bytes(row["bytes"])
+
     def inclusion_proof(self, seq: int, size: int) -> list[bytes]:
         """Prove entry `seq` in the tree of the first `size` entries (RFC 6962, section 2.1.1)."""
         return merkle.inclusion_proof(seq, size, self._reader(self.number))

@@ -23,11 +23,15 @@ PROJECTIONS = (
     "derivative",
     "classification",
     "replica",
+    "retired",
     "found",
     "segment",
     "docking",
 )
 """The projection tables, those that refer to others first."""
+
+COMPARED = (*PROJECTIONS, "total")
+"""These and what follows from them by triggers of the schema: nobody writes a total by hand, or empties it."""
 
 
 def project(connection: Connection, position: int, entry: Entry, ref: EntryRef) -> None:
@@ -158,6 +162,8 @@ def _derivative(run: _Run, body: bodies.Derivative) -> None:
 
 
 def _replica(run: _Run, body: bodies.Replica) -> None:
+    # A copy that was removed, and is there again.
+    run("drop_retired", segment=body.segment, store=body.store)
     run(
         "add_replica",
         segment=body.segment,
@@ -173,7 +179,12 @@ def _replica(run: _Run, body: bodies.Replica) -> None:
 
 
 def _retire(run: _Run, body: bodies.Retire) -> None:
+    # EVIDENCE.md knows no phase of it; the one that edged writes is as that of a disposal.
+    if (body.model_extra or {}).get("phase") == "done":
+        run("retired_is_gone", segment=body.segment, store=body.store)
+        return
     run("drop_replica", segment=body.segment, store=body.store)
+    run("add_retired", segment=body.segment, store=body.store)
 
 
 def _anomaly(run: _Run, body: bodies.Anomaly) -> None:

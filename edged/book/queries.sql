@@ -131,6 +131,16 @@ ON CONFLICT (segment, store) DO UPDATE SET position = excluded.position, key = e
 -- name: drop_replica
 DELETE FROM replica WHERE segment = :segment AND store = :store;
 
+-- name: add_retired
+INSERT INTO retired (segment, store, position) VALUES (:segment, :store, :position)
+ON CONFLICT (segment, store) DO UPDATE SET position = excluded.position, gone = 0;
+
+-- name: retired_is_gone
+UPDATE retired SET gone = 1 WHERE segment = :segment AND store = :store;
+
+-- name: drop_retired
+DELETE FROM retired WHERE segment = :segment AND store = :store;
+
 -- name: add_classification
 INSERT INTO classification (segment, position, sealed_at, "case", matter, stage, secrecy, publicity, rule,
     retain_until, basis, confidence)
@@ -169,13 +179,27 @@ WHERE segment.recorder = :recorder ORDER BY segment.recorder_seq DESC LIMIT 1;
 SELECT * FROM segment WHERE segment = :segment;
 
 -- name: segment_last_found_at
-SELECT segment.* FROM found
-JOIN segment USING (segment) JOIN docking ON docking.docking = found.docking
-WHERE docking.recorder = :recorder AND found.path = :path AND segment.bytes = :bytes
-ORDER BY docking.position DESC LIMIT 1;
+-- What is still on a card was there at its last dockings: older ones are not looked through for every new file.
+SELECT segment.* FROM (SELECT docking, position FROM docking WHERE recorder = :recorder ORDER BY position DESC LIMIT 16)
+    AS lately
+CROSS JOIN found ON found.docking = lately.docking AND found.path = :path CROSS JOIN segment USING (segment)
+WHERE segment.bytes = :bytes ORDER BY lately.position DESC LIMIT 1;
+
+-- name: last_at_path
+-- What the newest other docking of a recorder found at a path, and whether it was erased there.
+SELECT found.docking, found.segment, segment.sha256, clearance.outcome
+FROM (SELECT docking, position FROM docking WHERE recorder = :recorder AND docking <> :but
+    ORDER BY position DESC LIMIT 16) AS lately
+CROSS JOIN found ON found.docking = lately.docking AND found.path = :path CROSS JOIN segment USING (segment)
+LEFT JOIN clearance ON clearance.docking = found.docking AND clearance.path = found.path
+ORDER BY lately.position DESC LIMIT 1;
 
 -- name: docking
 SELECT * FROM docking WHERE docking = :docking;
+
+-- name: docking_entries
+SELECT entry.bytes FROM docking JOIN entry ON entry.position = docking.position
+WHERE docking.recorder = :recorder ORDER BY docking.position DESC LIMIT :most;
 
 -- name: open_dockings
 SELECT * FROM docking WHERE outcome IS NULL ORDER BY position;
@@ -187,7 +211,7 @@ ORDER BY position DESC LIMIT 1;
 
 -- name: last_docking
 -- What a person handed in says nothing about what the recorder holds.
-SELECT * FROM docking WHERE recorder = :recorder AND bay NOT GLOB 'intake-*'
+SELECT * FROM docking WHERE recorder = :recorder AND bay NOT GLOB 'intake-*' AND docking IS NOT :but
     AND EXISTS (SELECT 1 FROM document WHERE sha256 = inventory_sha256) ORDER BY position DESC LIMIT 1;
 
 -- name: found
@@ -204,13 +228,29 @@ FROM replica JOIN entry USING (position) JOIN epoch ON epoch.number = entry.epoc
 SELECT segment, locked_until FROM replica WHERE store = :store AND locked_until < :moment ORDER BY locked_until;
 
 -- name: clearance_facts
-SELECT found.path, segment.segment, segment.sha256, segment.quarantine, sealed.seq AS sealed_seq,
+SELECT found.path, segment.segment, segment.sha256, segment.quarantine, segment.sealed AS sealed_at, sealed.seq AS sealed_seq,
     sealed.ref AS sealed_ref, sealed_epoch.id AS sealed_epoch, said.seq AS said_seq, said.ref AS said_ref,
     said_epoch.id AS said_epoch
 FROM found JOIN segment USING (segment)
 JOIN entry AS sealed ON sealed.position = segment.position JOIN epoch AS sealed_epoch ON sealed_epoch.number = sealed.epoch
 JOIN entry AS said ON said.position = found.position JOIN epoch AS said_epoch ON said_epoch.number = said.epoch
 WHERE found.docking = :docking ORDER BY found.path;
+
+-- name: retired
+SELECT segment, gone FROM retired WHERE segment = :segment AND store = :store;
+
+-- name: retiring
+-- Ordered, and not said to be gone.
+SELECT segment.*, entry.seq AS ordered_seq, epoch.id AS ordered_epoch
+FROM retired JOIN segment USING (segment) JOIN entry ON entry.position = retired.position
+JOIN epoch ON epoch.number = entry.epoch
+WHERE retired.store = :store AND retired.gone = 0 AND retired.position > :after ORDER BY retired.position LIMIT :most;
+
+-- name: not_retired
+SELECT segment.* FROM segment
+WHERE segment.position > :after AND segment.sealed < :before AND segment.quarantine IS NULL
+AND NOT EXISTS (SELECT 1 FROM retired WHERE retired.segment = segment.segment AND retired.store = :store)
+ORDER BY segment.position LIMIT :most;
 
 -- name: last_segment_position
 SELECT coalesce(max(position), 0) AS position FROM segment;
@@ -219,6 +259,7 @@ SELECT coalesce(max(position), 0) AS position FROM segment;
 SELECT segment.* FROM segment
 WHERE segment.position > :after
 AND NOT EXISTS (SELECT 1 FROM replica WHERE replica.segment = segment.segment AND replica.store = :store)
+AND NOT EXISTS (SELECT 1 FROM retired WHERE retired.segment = segment.segment AND retired.store = 'vault')
 AND NOT EXISTS (SELECT 1 FROM settled WHERE settled.segment = segment.segment AND settled.work = :work)
 ORDER BY segment.important DESC, segment.position LIMIT :most;
 
@@ -245,6 +286,7 @@ SELECT classification.*, entry.ref FROM classification JOIN entry USING (positio
 SELECT segment.* FROM segment
 WHERE segment.position > :after
 AND (segment.container IS NOT NULL OR segment.unreadable LIKE 'not examined:%')
+AND NOT EXISTS (SELECT 1 FROM retired WHERE retired.segment = segment.segment AND retired.store = 'vault')
 AND NOT EXISTS (SELECT 1 FROM derivative WHERE derivative.segment = segment.segment AND derivative.kind = :kind)
 AND NOT EXISTS (SELECT 1 FROM settled WHERE settled.segment = segment.segment AND settled.work = :work)
 ORDER BY segment.important DESC, segment.position LIMIT :most;
@@ -270,16 +312,48 @@ ORDER BY segment.position;
 -- name: segments_of_recorder
 SELECT * FROM segment WHERE recorder = :recorder ORDER BY recorder_seq;
 
+-- name: segments_sealed_before
+-- The newest ones of a recorder that were sealed before a docking.
+SELECT * FROM segment WHERE recorder = :recorder
+AND position < (SELECT position FROM docking WHERE docking.docking = :docking)
+ORDER BY recorder_seq DESC LIMIT :most;
+
+-- name: last_docking_before
+SELECT * FROM docking WHERE recorder = :recorder AND bay NOT GLOB 'intake-*'
+    AND position < (SELECT position FROM docking AS this WHERE this.docking = :docking)
+    AND EXISTS (SELECT 1 FROM document WHERE sha256 = inventory_sha256) ORDER BY position DESC LIMIT 1;
+
+-- name: dockings_after
+-- Later dockings of a docking's recorder, oldest first.
+SELECT later.* FROM docking AS this JOIN docking AS later USING (recorder)
+WHERE this.docking = :docking AND later.position > this.position ORDER BY later.position LIMIT :most;
+
+-- name: found_segments
+SELECT segment.*, found.path AS found_path FROM found JOIN segment USING (segment) WHERE found.docking = :docking;
+
+-- name: anomalies_of_docking
+SELECT entry.bytes FROM names CROSS JOIN anomaly USING (position) CROSS JOIN entry USING (position)
+WHERE names.kind = 'docking' AND names.id = :docking AND anomaly.docking = :docking ORDER BY position;
+
+-- name: cases_named
+SELECT record FROM case_record WHERE "case" = :case ORDER BY id;
+
 -- name: totals
-SELECT (SELECT count(*) FROM segment) AS segments,
-    (SELECT coalesce(sum(bytes), 0) FROM segment) AS bytes,
-    (SELECT count(*) FROM segment WHERE quarantine IS NOT NULL) AS quarantined,
-    (SELECT count(*) FROM replica WHERE store = 'vault') AS reread,
-    (SELECT count(DISTINCT segment) FROM replica WHERE store <> 'vault') AS replicated,
-    (SELECT count(*) FROM classification WHERE retain_until = 'undetermined') AS undetermined,
-    (SELECT count(*) FROM clearance WHERE outcome = 'gone') AS wiped,
-    (SELECT count(*) FROM anomaly) AS anomalies,
-    (SELECT count(*) FROM docking) AS dockings;
+SELECT segments, bytes, quarantined, reread, replicated, retired, undetermined, wiped, anomalies, dockings FROM total;
+
+-- name: undocking_of
+SELECT position FROM names JOIN entry USING (position) WHERE names.kind = 'docking' AND names.id = :docking
+AND entry.type = 'undocking' ORDER BY position DESC LIMIT 1;
+
+-- name: last_of_type
+SELECT bytes FROM entry WHERE epoch = :epoch AND type = :type ORDER BY seq DESC LIMIT 1;
+
+-- name: receipt_counts
+SELECT (SELECT count(*) FROM found WHERE docking = :docking AND how = 'sealed') AS sealed,
+    (SELECT count(*) FROM found WHERE docking = :docking AND how = 'sighted') AS sighted,
+    (SELECT count(*) FROM clearance WHERE docking = :docking AND outcome = 'gone') AS wiped,
+    (SELECT count(*) FROM names CROSS JOIN anomaly USING (position) WHERE names.kind = 'docking'
+        AND names.id = :docking) AS findings;
 
 -- name: docking_progress
 SELECT count(*) AS accounted,
@@ -292,7 +366,8 @@ FROM found WHERE docking = :docking;
 
 -- name: lacking_proof
 SELECT count(*) AS files FROM found JOIN segment USING (segment)
-WHERE found.docking = :docking AND segment.quarantine IS NULL
+WHERE found.docking = :docking AND segment.quarantine IS NULL AND segment.sealed <= :before
+AND NOT EXISTS (SELECT 1 FROM retired WHERE retired.segment = found.segment AND retired.store = 'vault')
 AND NOT EXISTS (SELECT 1 FROM settled WHERE settled.segment = found.segment AND settled.work LIKE 'replicate %')
 AND NOT EXISTS (SELECT 1 FROM clearance WHERE clearance.docking = found.docking AND clearance.path = found.path
     AND clearance.outcome IS NOT NULL)
@@ -302,12 +377,20 @@ AND 3 > (SELECT count(*) FROM entry
     AND entry.seq < coalesce((SELECT size FROM head WHERE head.epoch = entry.epoch AND head.published = 1
         ORDER BY size DESC LIMIT 1), 0));
 
+-- name: distrusted_in
+SELECT (SELECT count(*) FROM names CROSS JOIN anomaly USING (position)
+        WHERE names.kind = 'docking' AND names.id = :docking AND anomaly.docking = :docking
+        AND anomaly.kind IN ('second-reading-differs',
+    'partly-unreadable', 'changed-since-interruption', 'gone-from-card'))
+    + (SELECT count(*) FROM found JOIN segment USING (segment) WHERE found.docking = :docking
+        AND segment.quarantine IS NOT NULL) AS files;
+
 -- name: found_at
 SELECT path, segment, how FROM found WHERE docking = :docking AND path = :path;
 
 -- name: anomalies_about
 SELECT entry.bytes FROM names JOIN anomaly USING (position) JOIN entry USING (position)
-WHERE names.kind = :kind AND names.id = :id AND anomaly.kind = :anomaly ORDER BY position;
+WHERE names.kind = :kind AND names.id = :id AND anomaly.kind = coalesce(:anomaly, anomaly.kind) ORDER BY position;
 
 -- name: all_segments
 SELECT * FROM segment WHERE position > :after ORDER BY position LIMIT :most;
@@ -378,8 +461,13 @@ SELECT salt, text FROM reason_text WHERE digest = :digest;
 INSERT INTO case_record ("case", record, source) VALUES (:case, :record, :source)
 ON CONFLICT ("case", record) DO NOTHING;
 
--- name: cases
-SELECT record FROM case_record ORDER BY id;
+-- name: cases_about
+-- Texts of times are compared by their days: the caller leaves some for what their offsets may make.
+SELECT record FROM (SELECT id, record FROM case_record WHERE json_extract(record, '$.recorder') = :recorder
+    AND json_extract(record, '$.until') >= :since AND json_extract(record, '$.from') < :before
+UNION ALL SELECT id, record FROM case_record WHERE json_extract(record, '$.recorder') IS NULL
+    AND json_extract(record, '$.officer') = :officer
+    AND json_extract(record, '$.until') >= :since AND json_extract(record, '$.from') < :before) ORDER BY id;
 
 --------------------------------------------------------------------------------------------------- work
 
@@ -400,6 +488,15 @@ DELETE FROM upload WHERE key = :key;
 
 -- name: settle
 INSERT OR REPLACE INTO settled (segment, work, outcome) VALUES (:segment, :work, :outcome);
+
+-- name: is_settled
+SELECT 1 FROM settled WHERE segment = :segment AND work = :work;
+
+-- name: mark
+SELECT position FROM mark WHERE work = :work;
+
+-- name: set_mark
+INSERT INTO mark (work, position) VALUES (:work, :position) ON CONFLICT (work) DO UPDATE SET position = excluded.position;
 
 -- name: tiles_published
 SELECT size FROM tiles_published WHERE epoch = :epoch;

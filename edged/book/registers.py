@@ -1,12 +1,17 @@
 """The registers: ordinary data of people, kept out of the ledger, which cites it by digest."""
 
 from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final
 
 from edged.book.database import Database
 from edged.clock import random_hex
 from edged.errors import UnreadableError
 from edged.evidence.bodies import Reason
 from edged.evidence.digests import sha256_hex
+
+_DAYS_BETWEEN_ZONES: Final = 3
+"""How far the dates of one moment can be apart, written with any two offsets, and a day for what is compared."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +54,24 @@ class Registers:
             for row in rows:
                 self._database.run("add_case", case=row.case, record=row.record, source=row.source)
 
-    def cases(self) -> list[str]:
-        """Give all records of the case feed, as JSON text, oldest first."""
-        return [str(row["record"]) for row in self._database.rows("cases")]
+    def cases_named(self, case: str) -> list[str]:
+        """Give the records of one case as JSON text, in the order they were taken in."""
+        return [str(row["record"]) for row in self._database.rows("cases_named", case=case)]
+
+    def cases_about(self, *, recorder: str, officer: str | None, begin: datetime, end: datetime) -> list[str]:
+        """Give the records of the case feed that footage may be meant by, as JSON text, oldest first.
+
+        These are all that name its recorder, or no recorder and its officer, and reach into its time; some more may
+        be among them.
+        """
+        since, before = _day(begin, -_DAYS_BETWEEN_ZONES), _day(end, _DAYS_BETWEEN_ZONES)
+        rows = self._database.rows("cases_about", recorder=recorder, officer=officer, since=since, before=before)
+        return [str(row["record"]) for row in rows]
+
+
+def _day(moment: datetime, further: int) -> str:
+    """Give the day so many days from a moment's as text, the first or last there is where the calendar ends."""
+    try:
+        return (moment.date() + timedelta(days=further)).isoformat()
+    except OverflowError:
+        return (date.min if further < 0 else date.max).isoformat()

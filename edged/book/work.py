@@ -35,6 +35,19 @@ class Work:
         """Note that a piece of work on a segment is done or cannot be done, so that it is not due again."""
         self._database.run("settle", segment=segment, work=work, outcome=outcome)
 
+    def is_settled(self, segment: str, work: str) -> bool:
+        """Say whether a piece of work on a segment is done, or cannot be done."""
+        return self._database.row("is_settled", segment=segment, work=work) is not None
+
+    def mark(self, work: str) -> int:
+        """Give the position up to which a kind of work is known to be done; 0 where nothing is known."""
+        row = self._database.row("mark", work=work)
+        return 0 if row is None else int(row["position"])
+
+    def set_mark(self, work: str, position: int) -> None:
+        """Note that a kind of work is done up to a position; it may have moved back, too."""
+        self._database.run("set_mark", work=work, position=position)
+
     def tiles_published(self, epoch: int) -> int:
         """Give the tree size whose tiles central storage holds."""
         row = self._database.row("tiles_published", epoch=epoch)

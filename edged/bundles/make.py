@@ -2,7 +2,7 @@
 
 Order: the entry and its list are read and compared; the folder is written under a temporary name, originals being
 digested while they are copied; the copy is verified as any verifier would, and the report added; only then does the
-folder get its name. A vault file that no longer is what was sealed stops everything.
+folder get its name. An original that no longer is what was sealed stops everything.
 """
 
 import errno
@@ -80,8 +80,9 @@ def make_bundle(  # noqa: PLR0913 - what a bundle holds is the caller's to say
         bag.write_lists(_about(plan))
         report = verify(FolderFiles(folder), trust, pool)
         checked = pages.Checked(by_station=True, moment=plan.exported, trust=trust, tool=pages.TOOL)
-        bag.write("data/report.json", pages.report_json(report, checked))
-        bag.write("data/report.html", pages.report_html(report, pages.read_account(FolderFiles(folder)), checked))
+        account = pages.read_account(FolderFiles(folder))
+        bag.write("data/report.json", pages.report_json(report, account, checked))
+        bag.write("data/report.html", pages.report_html(report, account, checked))
         bag.write_lists(_about(plan))
         _open_to_readers(folder)
     return Made(path=out, report=report)
@@ -159,18 +160,18 @@ def _copy_original(bag: BagWriter, view: LedgerView, segment: bodies.Segment) ->
         sealed = segment.bytes, segment.sha256, segment.chunks.sha256
         if (found.size_bytes, found.sha256, found.chunks_sha256) != sealed:
             raise MalformedError(
-                f"The vault's file of segment {segment.segment} ({segment.path}) is no longer what was sealed. "
+                f"The original of segment {segment.segment} ({segment.path}) is no longer what was sealed. "
                 "No bundle was made.",
-                hint="Run `edged check`, and fetch the file again from central storage.",
+                hint="Run `edged check --deep`, and compare with the copy in central storage.",
             )
         bag.write(f"data/segments/{segment.segment}/chunks.sha256", found.chunk_list)
 
     try:
-        original = read_blocks(view.original(segment.segment))
-        bag.copy(f"data/segments/{segment.segment}/{bundle_name(segment.path)}", original, check)
+        name = f"data/segments/{segment.segment}/{bundle_name(segment.path)}"
+        bag.copy(name, view.original(segment.segment), check)
     except UnreadableError as error:
         raise UnreadableError(
-            f"The vault's file of segment {segment.segment} cannot be read. No bundle was made. {error}"
+            f"The original of segment {segment.segment} cannot be read. No bundle was made. {error}", hint=error.hint
         ) from error
 
 

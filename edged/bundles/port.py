@@ -5,7 +5,7 @@ order they were written, across epochs; where an entry lies in its epoch's log, 
 answer is always the same: that is what makes the same export give the same bytes again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -68,8 +68,11 @@ class LedgerView(Protocol):
     def reason_text(self, digest: Sha256) -> tuple[str, str] | None:
         """Give salt and text of a reason, None where the register has none or it may not be disclosed."""
 
-    def original(self, segment: SegmentId) -> Path:
-        """Give the place of an original in the vault; raises UnreadableError if the vault has none."""
+    def original(self, segment: SegmentId) -> Iterator[bytes]:
+        """Read an original in blocks, from the vault or from where its copy lies; raises UnreadableError.
+
+        What comes is compared with the seal by whoever reads.
+        """
 
     def derivative(self, segment: SegmentId, kind: str) -> Path | None:
         """Give the place of the newest derivative of a kind, None if there is none."""

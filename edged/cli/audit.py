@@ -28,7 +28,7 @@ from edged.cli.targets import (
     opened,
 )
 from edged.cli.trusting import CrlOption, PolicyOption, TrustOption, TsaOption, given_trust
-from edged.errors import EdgedError, MalformedError, UsageError
+from edged.errors import EdgedError, MalformedError, UnreadableError, UsageError
 from edged.evidence.verdict import Verdict, worst
 
 _EXIT: Final = {"verified": 0, "failed": 1, "not-established": 2}
@@ -109,14 +109,16 @@ def _plain(
 
 
 def _read_kept(path: Path) -> Sequence[tuple[Claim, Sequence[bytes]]]:
-    """Read a checkpoint, or all of a bundle; raises UsageError."""
+    """Read a checkpoint, or all of a bundle; raises UnreadableError, UsageError."""
     try:
         found = _read_notes(path)
         kept = [(read_claim(label, data), signature_lines(data)) for label, data in found.items()]
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
+        raise UnreadableError(f"{path} cannot be read: {error.strerror}.") from error
     except MalformedError as error:
         raise UsageError(f"{path} is no checkpoint: {error.message}.") from error
+    except UnreadableError:
+        raise
     except EdgedError as error:
         raise UsageError(error.message, hint=error.hint) from error
     if not kept:

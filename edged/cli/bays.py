@@ -1,4 +1,7 @@
-"""`edged bays`: what is plugged in at which port, for whoever fills in [bays.ports], and the udev rules for these."""
+"""`edged bays`: what is plugged in at which port, for whoever fills in [bays.ports], and the udev rules for these.
+
+With --follow it is what the running station does in its bays, for LEDs and screens.
+"""
 
 from typing import Annotated
 
@@ -8,6 +11,7 @@ from rich.table import Table
 from edged.bays.profiles import load_profiles
 from edged.bays.uevents import UdevEvents
 from edged.bays.volumes import Refusal, Volume, judge, port_of, read_volume, udev_rules
+from edged.cli.following import follow
 from edged.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, console, print_json, put, say
 from edged.config import read_station
 from edged.evidence.ids import BayId
@@ -22,10 +26,15 @@ def register(app: typer.Typer) -> None:
 def bays(
     config: ConfigOption = DEFAULT_CONFIG,
     rules: Annotated[bool, typer.Option("--udev-rules", help="Print the udev rules for the configured ports.")] = False,
+    following: Annotated[
+        bool, typer.Option("--follow", help="Print a line for each change of a bay, until the station stops.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show what USB storage is plugged in, at which port, and whether it would be taken in."""
     station = read_station(config)
+    if following:
+        follow(station.control_socket, as_json=as_json)
     if rules:
         put(udev_rules(station.bays.ports).rstrip("\n"))
         return

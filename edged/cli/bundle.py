@@ -2,6 +2,7 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -55,6 +56,13 @@ def bundle(
         str | None,
         typer.Option(help="Why footage goes out that its secrecy class forbids; administrators only, and it is kept."),
     ] = None,
+    credentials: Annotated[
+        Path | None,
+        typer.Option(
+            help="Of central storage, for originals that the vault holds no more: a TOML file with access_key and "
+            "secret_key that can read; as configured, without it."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Export footage with everything that is needed to check it without this software."""
@@ -81,8 +89,11 @@ def bundle(
         err("The export is being written into the ledger and signed …")
         answer = ask(station.control_socket, "export", purpose=purpose, **arguments)
         export = str(answer["export"])
-    with open_book(config) as book, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        view = StationView(book, station)
+    with (
+        open_book(config) as book,
+        closing(StationView(book, station, credentials=credentials)) as view,
+        ThreadPoolExecutor(os.cpu_count() or 1) as pool,
+    ):
         number, entry = _find(view, export)
         listed = parse_export_list(view.document(entry.list_sha256)).segments
         permit_again(withheld(book.facts, station.export, listed), entry)

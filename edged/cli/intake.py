@@ -13,7 +13,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from edged.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, amount, console, err, print_json, say
 from edged.config import read_station
 from edged.control.client import ask
-from edged.errors import EdgedError, RecorderError, UsageError
+from edged.errors import EdgedError, RecorderError, UnreadableError
 from edged.evidence.ids import escape_path
 
 _LOOK_SECONDS = 0.5
@@ -70,7 +70,8 @@ def _opened(folder: Path) -> Iterator[tuple[int, str | None]]:
     try:
         descriptor = os.open(folder.parent if only else folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
-        raise UsageError(f"{folder} cannot be opened: {error.strerror}.", hint="Name a folder, or a file.") from error
+        hint = "Name a folder, or a file."
+        raise UnreadableError(f"{folder} cannot be opened: {error.strerror}.", hint=hint) from error
     try:
         yield descriptor, only
     finally:

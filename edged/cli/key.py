@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edged.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json, put, say
+from edged.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, count, print_json, put, say
 from edged.clock import SystemClock
 from edged.config import StationConfig, read_station
 from edged.control.client import ask
@@ -58,7 +58,8 @@ def show(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> 
     say(f"Station {answer['station']} writes into {answer['origin']}.")
     for epoch in answer["epochs"]:
         say()
-        say(f"{epoch['origin']}: {epoch['state']}, {epoch['size']} entries, {epoch['published']} of them published")
+        size = count(epoch["size"], "entry", "entries")
+        say(f"{epoch['origin']}: {epoch['state']}, {size}, {epoch['published']} of them published")
         _say_certificate(epoch["key"])
     if (waiting := answer["waiting"]) is not None:
         say()

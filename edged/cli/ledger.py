@@ -9,11 +9,13 @@ import typer
 from edged.book import Book
 from edged.book.log import Log
 from edged.cli.audit import audit
-from edged.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json, put, say
+from edged.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, count, print_json, put, say
 from edged.cli.reading import open_book
 from edged.errors import UnavailableError, UsageError
+from edged.evidence.bodies import BODIES, Anomaly
 from edged.evidence.entry import Entry, parse, reference
 from edged.evidence.proofs import format_proof
+from edged.evidence.verification.anomalies import meaning
 
 
 def register(app: typer.Typer) -> None:
@@ -38,6 +40,9 @@ def show(
     """Show entries, oldest first: a line each, or the entries themselves with --json, one a line."""
     with open_book(config) as book:
         log = _log(book, epoch)
+        if kind is not None and kind not in BODIES and log.last_of_type(kind) is None:
+            known = ", ".join(sorted(BODIES))
+            raise UsageError(f"No type of entry called {kind!r} is known.", hint=f"There are {known}.")
         chosen = range(log.size()) if kind is None else log.of_type(kind)
         for seq in chosen if last is None else list(chosen)[-last:]:
             data = log.entry_bytes(seq)
@@ -79,7 +84,8 @@ def prove(
     if as_json:
         print_json({"seq": seq, "reference": reference(data), "size": size, "folder": str(out)})
         return
-    say(f"Entry {seq} ({reference(data)}) and its proof under the checkpoint of {size} entries are in {out}.")
+    covered = count(size, "entry", "entries")
+    say(f"Entry {seq} ({reference(data)}) and its proof under the checkpoint of {covered} are in {out}.")
 
 
 def _log(book: Book, epoch: str | None) -> Log:
@@ -92,10 +98,12 @@ def _log(book: Book, epoch: str | None) -> Log:
 
 
 def _line(entry: Entry) -> str:
-    body = entry.body if isinstance(entry.body, dict) else getattr(entry.body, "plain", dict)()
-    told = {key: value for key, value in body.items() if key in _TOLD and value is not None}
+    plain = entry.body if isinstance(entry.body, dict) else getattr(entry.body, "plain", dict)()
+    told = {key: value for key, value in plain.items() if key in _TOLD and value is not None}
     time = f"{entry.time:%Y-%m-%d %H:%M:%S}Z"
-    return f"{entry.seq:>7}  {time}  {entry.type:<14} {json.dumps(told, ensure_ascii=False)[1:-1]}"
+    words = meaning(entry.body) if isinstance(entry.body, Anomaly) else None
+    said = "" if words is None else f"  {words.en}"
+    return f"{entry.seq:>7}  {time}  {entry.type:<14} {json.dumps(told, ensure_ascii=False)[1:-1]}{said}"
 
 
 _TOLD = (

@@ -15,6 +15,7 @@ from edged.cli import (
     bays,
     bundle,
     check,
+    completeness,
     doctor,
     init,
     intake,
@@ -22,6 +23,7 @@ from edged.cli import (
     ledger,
     media,
     mountd,
+    receipt,
     run,
     status,
     store,
@@ -60,9 +62,11 @@ for command in (
     intake,
     bundle,
     verify,
+    completeness,
     ledger,
     media,
     mountd,
+    receipt,
     witness,
 ):
     command.register(app)

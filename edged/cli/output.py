@@ -46,6 +46,15 @@ def put(text: str) -> None:
         raise ReaderLeftError("The output is not read any more.") from error
 
 
+def put_now(text: str) -> None:
+    """Print a line for a program that reads along; raises ReaderLeftError."""
+    put(text)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        raise ReaderLeftError("The output is not read any more.") from error
+
+
 def err(text: str) -> None:
     """Print a line about an error."""
     print(text, file=sys.stderr)  # noqa: T201
@@ -54,6 +63,11 @@ def err(text: str) -> None:
 def print_json(value: Any) -> None:  # noqa: ANN401 - JSON
     """Print one JSON value."""
     put(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def count(number: int, one: str, more: str = "") -> str:
+    """Write a number of things: `1 entry`, `2 entries`; without a form of its own, the plural takes an s."""
+    return f"{number} {one if number == 1 else more or one + 's'}"
 
 
 def amount(size_bytes: int) -> str:

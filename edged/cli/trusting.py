@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from edged.clock import SystemClock
-from edged.errors import MalformedError, UsageError
+from edged.errors import MalformedError, UnreadableError, UsageError
 from edged.evidence.certificates import load_certificates, load_crls
 from edged.evidence.policy import Policy
 from edged.evidence.policy import parse as parse_policy
@@ -26,7 +26,10 @@ CrlOption = Annotated[list[Path] | None, typer.Option(help="Revocation list; sev
 def given_trust(
     trust: Sequence[Path] | None, tsa: Sequence[Path] | None, policy: Path | None, crl: Sequence[Path] | None
 ) -> Trust:
-    """Read what the verifier brings along; raises UsageError for a file that is not what it should be."""
+    """Read what the verifier brings along.
+
+    Raises UnreadableError for a file that cannot be read, UsageError for one that is not what it should be.
+    """
     return Trust(
         roots=tuple(one for path in trust or () for one in _load(path, load_certificates)),
         crls=tuple(one for path in crl or () for one in _load(path, load_crls)),
@@ -41,7 +44,7 @@ def _load_policy(path: Path) -> Policy:
     try:
         return parse_policy(path.read_bytes())
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
+        raise UnreadableError(f"{path} cannot be read: {error.strerror}.") from error
     except MalformedError as error:
         raise UsageError(f"{path} is no witness policy: {error.message}.") from error
 
@@ -51,6 +54,6 @@ def _load(path: Path, parse: Callable[[bytes], tuple[_T, ...]]) -> tuple[_T, ...
     try:
         return parse(path.read_bytes())
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
+        raise UnreadableError(f"{path} cannot be read: {error.strerror}.") from error
     except MalformedError as error:
         raise UsageError(f"{path} is no certificate or revocation list in PEM form.") from error

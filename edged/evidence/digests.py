@@ -7,6 +7,7 @@ digest, for whoever asks for it: OpenSSL computes it, and there are builds of Op
 
 import hashlib
 import re
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Final
@@ -86,17 +87,26 @@ class Digester:
     def update(self, buffer: Buffer) -> None:
         """Take in the next bytes of the file."""
         view = memoryview(buffer).cast("B")
-        wholes = [self._whole] if self._sm3 is None else [self._whole, self._sm3]
+        wholes = self.wholes
         if self._helper is None or len(view) < _WORTH_A_THREAD:
             for whole in wholes:
-                whole.update(view)
-            self._update_chunks(view)
+                whole(view)
+            self.update_chunks(view)
         else:
-            running = [self._helper.submit(whole.update, view) for whole in wholes]
-            self._update_chunks(view)
+            running = [self._helper.submit(whole, view) for whole in wholes]
+            self.update_chunks(view)
             for each in running:
                 each.result()
-        self._size_bytes += len(view)
+
+    @property
+    def wholes(self) -> list[Callable[[memoryview], None]]:
+        """What takes in the next bytes for each digest of the whole: for whoever runs these beside `update_chunks`."""
+        return [self._whole.update] if self._sm3 is None else [self._whole.update, self._sm3.update]
+
+    @property
+    def parts(self) -> tuple[bytes, ...]:
+        """The raw digests of the chunks that are complete by now."""
+        return tuple(self._parts)
 
     def finish(self) -> Digests:
         """Give what was found; bytes may still be added afterwards, and the digester asked again."""
@@ -108,7 +118,9 @@ class Digester:
             sm3=None if self._sm3 is None else Sm3(self._sm3.hexdigest()),
         )
 
-    def _update_chunks(self, view: memoryview) -> None:
+    def update_chunks(self, view: memoryview) -> None:
+        """Take in the next bytes for the chunk list alone; `wholes` need the same bytes."""
+        self._size_bytes += len(view)
         while len(view):
             piece = view[: CHUNK_BYTES - self._in_chunk_bytes]
             self._chunk.update(piece)

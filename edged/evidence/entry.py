@@ -96,16 +96,16 @@ def encode(entry: Entry) -> bytes:
     if entry.after is not None:
         document["after"] = entry.after
     data = canonical.encode(document)
-    parse(data)
+    _check_length(data)
+    # What is read is what was written: the bytes are canonical, having just been made so.
+    _read(_object(data))
     return data
 
 
 def parse(data: bytes) -> Entry:
     """Read the bytes of an entry; the error names the key that is not as it must be."""
     _check_length(data)
-    document = canonical.decode(data)
-    if not isinstance(document, dict):
-        raise MalformedError("an entry is a JSON object")
+    document = _object(data)
     if canonical.encode(document) != data:
         raise MalformedError("the entry is not in canonical form (RFC 8785)")
     return _read(document)
@@ -114,6 +114,13 @@ def parse(data: bytes) -> Entry:
 def reference(data: bytes) -> EntryRef:
     """Give the reference to the entry with these bytes."""
     return EntryRef(sha256_hex(data))
+
+
+def _object(data: bytes) -> dict[str, canonical.Json]:
+    document = canonical.decode(data)
+    if not isinstance(document, dict):
+        raise MalformedError("an entry is a JSON object")
+    return document
 
 
 def _check_length(data: bytes) -> None:

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from edged.errors import FullError, StorageError, ToolError
-from edged.media.facts import MediaFacts, Unreadable
+from edged.errors import FullError, StoppedError, StorageError, ToolError
+from edged.media.facts import MediaFacts, Unreadable, Why
 from edged.media.plan import Kind, NoDerivative, Plan, plan
 from edged.media.probe import probe
 from edged.media.reading import PROBE_BOUNDS
@@ -29,6 +29,9 @@ _BANNER: Final = re.compile(rb"(?m)^ffmpeg version ([0-9A-Za-z.+~:-]{1,60}) ")
 _NEEDED_ENCODERS: Final = ("libx264", "aac", "mjpeg")
 _INSTALL_HINT: Final = "install ffmpeg 5.1 or newer from the distribution"
 _FULL_BYTES: Final = 1 << 20
+_TURN_SECONDS: Final = 0.5
+_TEXT_BYTES: Final = 1 << 20
+"""Longer files are not looked at for being text: they are worth the start of a program."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +52,8 @@ class Media:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
+        # Each takes a core for as long as it runs, and memory: more at once would only be later together.
+        self._probing = threading.BoundedSemaphore(os.cpu_count() or 1)
 
     def check(self, stop: threading.Event) -> str:
         """Give ffmpeg's name and version; raises ToolError saying what is missing before media work is begun."""
@@ -67,7 +72,15 @@ class Media:
         Raises UnreadableError if it is no regular file, StorageError if the disk fails, ToolError if ffprobe cannot
         be run, StoppedError on a stop: then nothing is known about the content.
         """
-        return probe(self._sandbox, file, stop)
+        if looks_like_text(file):
+            return Unreadable(reason=Why.NO_MEDIA)
+        while not self._probing.acquire(timeout=_TURN_SECONDS):
+            if stop.is_set():
+                raise StoppedError("Probing was stopped before its turn.")
+        try:
+            return probe(self._sandbox, file, stop)
+        finally:
+            self._probing.release()
 
     def derive(
         self, kind: Kind, source: Path, into: Path, facts: MediaFacts, stop: threading.Event
@@ -101,6 +114,20 @@ class Media:
             return made.container == "jpeg" and is_whole_jpeg(file)
         has_picture = made.picture is not None
         return made.container == "mp4" and has_picture == (decision.suffix == ".mp4") and is_whole_mp4(file)
+
+
+def looks_like_text(file: Path) -> bool:
+    """Say whether all of a short file is plain text: a log, a track, a settings file. No container is.
+
+    Starting a program to find nothing costs a tenth of a second, and a card holds many of these.
+    """
+    try:
+        if file.stat().st_size > _TEXT_BYTES:
+            return False
+        text = file.read_bytes().decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return False
+    return bool(text) and all(character.isprintable() or character in "\t\r\n\f" for character in text)
 
 
 def _tool(ended: Ended) -> str:

@@ -69,6 +69,11 @@ class MountedCard:
         with self._asking:
             _ask(self._connection, "read_only")
 
+    def forget(self) -> None:
+        """Have the kernel drop what it remembers of the card's device; raises RecorderError."""
+        with self._asking:
+            _ask(self._connection, "forget")
+
     def lost(self) -> bool:
         """Say whether the mounter let go of it by itself: it was stopped, or started anew."""
         if not self._asking.acquire(blocking=False):

@@ -76,6 +76,10 @@ class Card:
         self._unmount()
         self._mount(read_only=True)
 
+    def forget(self) -> None:
+        """Have the kernel drop what it remembers of the device, so that what is read next comes from the medium."""
+        self._device.forget()
+
     def release(self) -> None:
         """Unmount it, lazily if files of it are open, and let go of the device."""
         try:

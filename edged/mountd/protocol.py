@@ -3,6 +3,7 @@
     {"do": "mount", "device": "8:17", "medium": 42}  ─▶  {"ok": {"folder": "/run/edged/bays/8-17.42"}}
     {"do": "writable"}                               ─▶  {"ok": {}}
     {"do": "read_only"}                              ─▶  {"ok": {}}
+    {"do": "forget"}                                 ─▶  {"ok": {}}, what comes next is read from the medium
     {"do": "unmount"}                                ─▶  {"ok": {}}, and the end of the connection
     anything refused                                 ─▶  {"error": {"message", "hint", "retry"}}
 
@@ -41,7 +42,7 @@ class MountRequest:
         return int(major), int(minor)
 
 
-Change = Literal["writable", "read_only", "unmount"]
+Change = Literal["writable", "read_only", "forget", "unmount"]
 Request = MountRequest | Change
 
 
@@ -63,6 +64,8 @@ def read_request(line: bytes) -> Request:
             return "writable"
         case {"do": "read_only"} if len(plain) == 1:
             return "read_only"
+        case {"do": "forget"} if len(plain) == 1:
+            return "forget"
         case {"do": "unmount"} if len(plain) == 1:
             return "unmount"
         case _:

@@ -131,6 +131,8 @@ class MountServer:
                 card.writable()
             case "read_only":
                 card.read_only()
+            case "forget":
+                card.forget()
             case _:
                 raise MalformedError("A connection mounts one device.")
 

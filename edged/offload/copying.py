@@ -1,77 +1,122 @@
-"""The one pass over a file on a recorder: copy it, compute its digests, make it durable.
+"""The one pass over a file on a recorder: copy it and compute its digests, each on a thread of its own.
 
-Order: read a buffer, then write it and digest it while the next is being read; at the end compare the lengths,
-fsync. What is durable at the end is what was digested: both come from the same buffer, and the vault's copy is
-read again from the disk before anything relies on it (`reread`).
+    reader ─▶ ring of buffers ─▶ SHA-256 of the whole │ chunk list │ (SM3) │ the vault's disk, past the page cache
+
+What is written is what was digested: they share the buffer. The file is made durable afterwards, while the next one
+is being read, and the vault's copy is read again from the disk before anything relies on it.
+
+A copy that was interrupted is gone on with only if the card gives the same bytes again: they are all read and digested
+once more, and compared chunk by chunk with what is in the vault. So no segment is put together out of two cards.
 """
 
-import os
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Event
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from edged.errors import RecorderError, StoppedError
-from edged.evidence.digests import Digester, Digests
-from edged.vault.durable import Draft
-
-_BUFFER_BYTES = 1 << 20
-"""What is read, written and digested at a time: it stays in the processor's cache for all four passes over it."""
-_BUFFERS = 2
-"""One is read into while the other is still being written."""
+from edged.errors import RecorderError
+from edged.evidence.digests import CHUNK_BYTES, Digester, Digests
+from edged.offload.reading import CardReader, Range
+from edged.offload.ring import Fill, Ring, Take
+from edged.vault.incoming import Original
 
 
-def copy(source: int, draft: Draft, *, on_bytes: Callable[[int], None], stop: Event, sm3: bool = False) -> Digests:
-    """Copy an open file of a recorder into a draft and settle it there; `sm3` asks for that digest as well.
+class ChangedError(RecorderError):
+    """The card gives other bytes than it gave before the copying was interrupted."""
 
-    `on_bytes` is told the size of every buffer read. Raises RecorderError when the recorder stops giving bytes,
-    StorageError or FullError when the vault stops taking them, StoppedError on shutdown; the draft is then to
-    be discarded, and the file is still on the recorder.
+    retry = False
+
+    def __init__(self, chunk: int) -> None:
+        super().__init__(f"The file is not the one that was copied in part before: chunk {chunk} differs.")
+        self.chunk = chunk
+        """Index of the first chunk that differs, from 0."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Copied:
+    """What one pass found."""
+
+    digests: Digests
+    unreadable: tuple[Range, ...]
+    """Ranges of bytes that the card would not give; zeros stand in their place."""
+
+
+def copy(  # noqa: PLR0913 - what a copy is
+    source: CardReader,
+    draft: Original,
+    ring: Ring,
+    *,
+    on_bytes: Callable[[int], None],
+    sm3: bool = False,
+    known: Sequence[bytes] = (),
+) -> Copied:
+    """Copy a file of a recorder into a draft, which is not durable yet; `known` are the chunks that it holds already.
+
+    `on_bytes` is told the size of every buffer read. Raises RecorderError when the recorder leaves, ChangedError when
+    a known chunk differs, StorageError or FullError when the vault stops taking bytes, StoppedError on shutdown; what
+    is whole of the draft is then parked, and the file is still on the recorder.
     """
-    buffers = [bytearray(_BUFFER_BYTES) for _ in range(_BUFFERS)]
-    pending: Future[None] | None = None
-    with ThreadPoolExecutor(max_workers=3 if sm3 else 2, thread_name_prefix="copy") as writer:
-        digester = Digester(helper=writer, sm3=sm3)
-        try:
-            for turn in range(1 << 62):
-                if stop.is_set():
-                    raise StoppedError("The copying of a file was stopped.")
-                view = _fill(source, memoryview(buffers[turn % _BUFFERS]))
-                if pending is not None:
-                    pending.result()
-                if not view:
-                    break
-                pending = writer.submit(draft.write, view)
-                digester.update(view)
-                on_bytes(view.nbytes)
-        finally:
-            if pending is not None and not pending.done():
-                pending.exception()
-        digests = digester.finish()
-    draft.settle(digests.size_bytes)
-    return digests
+    under_way = _Copying(source, draft, known, Digester(sm3=sm3))
+    try:
+        digests = under_way.run(ring, on_bytes)
+    except ChangedError:
+        # The old part stays what it was: it is all there is of what the card gave then.
+        draft.park((), 0)
+        raise
+    except BaseException:
+        # What a dying card gave with holes in it is read anew.
+        draft.park(() if source.unreadable else under_way.digester.parts, under_way.written_bytes)
+        raise
+    return Copied(digests=digests, unreadable=source.unreadable)
 
 
-def digest(source: int, *, on_bytes: Callable[[int], None], stop: Event) -> Digests:
-    """Digest an open file of a recorder without keeping it: what a sighting rests on."""
+class _Copying:
+    """One pass, with what its threads share."""
+
+    def __init__(self, source: CardReader, draft: Original, known: Sequence[bytes], digester: Digester) -> None:
+        self._source = source
+        self._draft = draft
+        self._known = known
+        self._there_bytes = len(known) * CHUNK_BYTES
+        self.digester = digester
+        self.written_bytes = self._there_bytes
+
+    def run(self, ring: Ring, on_bytes: Callable[[int], None]) -> Digests:
+        ring.pump(_told(self._source, on_bytes), [self._chunks, self._write, *map(_alone, self.digester.wholes)])
+        digests = self.digester.finish()
+        if digests.size_bytes < self._there_bytes:
+            raise ChangedError(digests.size_bytes // CHUNK_BYTES)
+        return digests
+
+    def _chunks(self, view: memoryview, _: int) -> None:
+        before = len(self.digester.parts)
+        self.digester.update_chunks(view)
+        for at, part in enumerate(self.digester.parts[before : len(self._known)], before):
+            if part != self._known[at]:
+                raise ChangedError(at)
+
+    def _write(self, view: memoryview, offset: int) -> None:
+        if offset < self._there_bytes:
+            return
+        self._draft.write(view, offset)
+        self.written_bytes = offset + len(view)
+        if self.written_bytes % CHUNK_BYTES == 0 and not self._source.unreadable:
+            self._draft.note(self.digester.parts, self.written_bytes)
+
+
+def digest(source: CardReader, ring: Ring, *, on_bytes: Callable[[int], None]) -> Digests:
+    """Digest a file of a recorder without keeping it: what a sighting rests on."""
     digester = Digester()
-    buffer = memoryview(bytearray(_BUFFER_BYTES))
-    while view := _fill(source, buffer):
-        if stop.is_set():
-            raise StoppedError("The reading of a file was stopped.")
-        digester.update(view)
-        on_bytes(view.nbytes)
+    ring.pump(_told(source, on_bytes), [_alone(digester.update_chunks), *map(_alone, digester.wholes)])
     return digester.finish()
 
 
-def _fill(source: int, buffer: memoryview) -> memoryview:
-    """Read until the buffer is full or the file ends, and give the part that was filled."""
-    filled = 0
-    try:
-        while filled < len(buffer):
-            got = os.readv(source, [buffer[filled:]])
-            if got == 0:
-                break
-            filled += got
-    except OSError as error:
-        raise RecorderError(f"The recorder stopped giving bytes: {error.strerror}.") from error
-    return buffer[:filled]
+def _told(source: CardReader, on_bytes: Callable[[int], None]) -> Fill:
+    def fill(buffer: memoryview, offset: int) -> int:
+        length = source.fill(buffer, offset)
+        on_bytes(length)
+        return length
+
+    return fill
+
+
+def _alone(take: Callable[[memoryview], None]) -> Take:
+    return lambda view, _: take(view)

@@ -1,10 +1,11 @@
 """The proof that files may be erased from a recorder: INV-1 of DESIGN.md as one function over facts.
 
 A file is cleared if, and only if, every one of these holds; each that does not is a reason to keep it:
-1. the docking is open, the station is set to erase after clearance, and nothing on the card is left unsealed:
-   erasing writes to the card, and nothing is written to a card that holds bytes which are nowhere else;
+1. the docking is open, the station is set to erase, and nothing on the card is left unsealed or in quarantine:
+   erasing writes to the card, and nothing is written to a card that holds bytes which are nowhere else, or that does
+   not give the same bytes twice;
 2. the file is sealed, and this docking's own entry about its path says that these are the same bytes;
-3. it is not quarantined: bytes that are not trusted are no reason to destroy their source;
+3. it was sealed as long ago as the station is set to leave files on recorders;
 4. the vault's copy was read back past the page cache and matched;
 5. every configured store has a copy with a matching server-computed checksum or read-back, and there is at
    least one store;
@@ -16,6 +17,7 @@ nothing here.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final, Literal, TypeAlias
 
 from edged.evidence.ids import DockingId, EntryRef, EpochId, SegmentId, StoreId
@@ -66,6 +68,8 @@ class CardFile:
     """This docking's own entry about this path: the same `segment` entry, or a `sighting`."""
     quarantined: bool
     copies: tuple[Copy, ...]
+    sealed_at: datetime
+    """By the station's clock. Aware."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +80,14 @@ class ClearanceFacts:
     open: bool
     """Whether the recorder is still in its bay, as the ledger knows it."""
     wipe: WipePolicy
+    wipe_delay: timedelta
+    """How long a file stays on its recorder after it was sealed."""
+    now: datetime
+    """Aware."""
     unsealed: int
     """How many files on the card are neither sealed nor sighted yet."""
+    distrusted: int
+    """How many of its files gave different bytes at each reading, or not all of them, in this docking."""
     stores: frozenset[StoreId]
     """The central stores that are configured: each has to hold a copy."""
     published: Mapping[EpochId, int]
@@ -144,16 +154,18 @@ def _against_all(facts: ClearanceFacts) -> Iterator[str]:
         yield "The station is set never to erase recorders."
     if facts.unsealed != 0:
         yield f"{facts.unsealed} files on the card are not sealed yet."
+    if distrusted := max(facts.distrusted, sum(file.quarantined for file in facts.files)):
+        yield f"{distrusted} files on the card are in quarantine: their bytes are kept, but not trusted."
     if not facts.stores - {VAULT}:
         yield "No central store is configured."
 
 
 def _against(file: CardFile, facts: ClearanceFacts) -> Iterator[str]:
-    if file.quarantined:
-        yield "It is in quarantine: its bytes are kept, but not trusted."
     if file.segment is None or file.sealed is None:
         yield "It is not sealed."
         return
+    if facts.wipe_delay and (due := file.sealed_at + facts.wipe_delay) > facts.now:
+        yield f"It stays on the recorder until {due:%Y-%m-%d %H:%M} UTC."
     yield from _unpublished("Its seal", file.sealed, facts)
     if file.accounted is None:
         yield "No entry of this docking says that this path holds the sealed bytes."

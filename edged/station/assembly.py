@@ -39,9 +39,14 @@ from edged.station.jobs.publish import PublishJob
 from edged.station.jobs.relock import RelockJob
 from edged.station.jobs.replicate import ReplicateJob
 from edged.station.jobs.reread import RereadJob
+from edged.station.jobs.retire import RetireJob
+from edged.station.jobs.room import RoomJob
+from edged.station.jobs.station_clock import StationClockJob
 from edged.station.live import Live
 from edged.station.parts import Parts
 from edged.station.reporting import broker_settings
+from edged.station.room import Room
+from edged.station.turns import Turns
 from edged.station.vendor import VendorCommands
 from edged.station.worker import Job, Pulse
 from edged.stores.directory import DirectorySettings, DirectoryStore
@@ -105,8 +110,8 @@ def build(config_folder: Path, clock: Clock, *, disk: Disk | None = None, sandbo
     disk = disk or Disk()
     pulse = Pulse()
     book.database.on_news(pulse.beat)
-    vault = Vault(config.paths.vault, disk, reserve_bytes=config.paths.reserve_mib << 20)
-    vault.clear_incoming()
+    vault = Vault(config.paths.vault, disk)
+    vault.incoming.clear()
     shutil.rmtree(making_folder(config.paths.state), ignore_errors=True)
     stop = threading.Event()
     parts = Parts(
@@ -116,6 +121,7 @@ def build(config_folder: Path, clock: Clock, *, disk: Disk | None = None, sandbo
         disk=disk,
         book=book,
         vault=vault,
+        room=Room(config.paths, disk, clock, pulse),
         key=key,
         store=store,
         media=Media(sandbox or Sandbox(clock)),
@@ -126,7 +132,7 @@ def build(config_folder: Path, clock: Clock, *, disk: Disk | None = None, sandbo
         pulse=pulse,
         stop=stop,
         vendor=VendorCommands(clock, stop),
-        turns=threading.Semaphore(config.bays.at_once),
+        turns=Turns(config.bays.at_once, clock),
     )
     parts.register()
     return parts
@@ -146,8 +152,9 @@ def build_jobs(parts: Parts) -> list[Job]:
     config = parts.config
     classify = ClassifyJob(parts)
     feed = FeedFolder(DiskFeed(config.cases.folder), parts.zone)
-    jobs: list[Job] = [RereadJob(parts), classify, FeedJob(parts, feed, on_cases=classify.reconsider)]
+    jobs: list[Job] = [RoomJob(parts), RereadJob(parts), classify, FeedJob(parts, feed, on_cases=classify.reconsider)]
     jobs += [DeriveJob(parts, kind) for kind in config.media.derivatives]
+    jobs.append(StationClockJob(parts))
     if parts.store is not None and config.store is not None:
         horizon = timedelta(days=config.store.lock_horizon_days)
         jobs.append(ReplicateJob(parts, parts.store, at_once=config.store.uploads_at_once, horizon=horizon))
@@ -155,6 +162,8 @@ def build_jobs(parts: Parts) -> list[Job]:
         jobs.append(KeyJob(parts))
         jobs.append(RelockJob(parts, parts.store, horizon=horizon))
         jobs += _build_anchoring(parts, parts.store)
+        if (days := config.paths.retire_after_days) is not None:
+            jobs.append(RetireJob(parts, parts.store, after=timedelta(days=days)))
     return jobs
 
 

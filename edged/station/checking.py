@@ -5,8 +5,8 @@ Each check is named after what it shows; the invariants are those of the design,
     ledger       bytes, order, `prev`, every tree hash, every decided and signed head, epoch by epoch (INV-4)
     keys         private keys are their owner's alone, fit the epochs, and those of ended epochs are destroyed
     projections  rebuilt from the entries and compared (INV-4)
-    vault        each sealed file is there, whole and read-only; with `deep`, read and digested (INV-2, INV-3)
-    wipes        nothing was erased without clearance and proofs before it (INV-1, INV-3)
+    vault        each sealed file is there, whole and read-only, or was retired; with `deep`, digested (INV-2, INV-3)
+    wipes        nothing was erased, or retired, without an entry and proofs before it (INV-1, INV-3)
     accounting   every file of every inventory is sealed, sighted, still on its card, or named by an anomaly (INV-7);
                  the documents that entries cite are here
     terms        no classification shortened the one before it, unless a person decided so (INV-5)
@@ -51,6 +51,7 @@ from edged.keys import KeyFolder, private_problems
 from edged.rules.classification import shortens
 from edged.rules.retention import parse_until
 from edged.station.files import KEYS, place_of
+from edged.station.retirements import check_retirements, is_retired, retired_from_vault
 from edged.vault.vault import CHUNKS_FILE
 
 _PAGE: Final = 1000
@@ -136,8 +137,15 @@ class Checker:
     # -------------------------------------------------------------------------------------------- vault
 
     def _check_vault(self) -> Iterator[str]:
+        retired = retired_from_vault(self._book)
         for segment in self._segments():
-            yield from self._check_original(segment, self._original(segment))
+            path = self._original(segment)
+            if not os.path.lexists(path) and is_retired(self._book, segment.segment):
+                yield from self._check_list(segment, path)
+                continue
+            if retired.get(segment.segment, False):
+                yield f"{segment.segment} was retired from the vault, and {path} is there."
+            yield from self._check_original(segment, path)
         strays = [path for path in self._files() if not self._is_sealed(path)]
         if strays:
             # A file between its rename and its entry belongs to a daemon that is running now, and is sealed soon. One
@@ -157,14 +165,19 @@ class Checker:
     def _check_original(self, segment: SegmentRow, path: Path) -> Iterator[str]:
         try:
             found = path.lstat()
-            listed = path.with_name(CHUNKS_FILE).read_bytes()
             if not stat.S_ISREG(found.st_mode) or found.st_size != segment.bytes:
                 yield f"{segment.segment}: {path} has {found.st_size} bytes where {segment.bytes} were sealed."
             elif found.st_mode & _WRITABLE:
                 yield f"{segment.segment}: {path} is not read-only."
             elif self._deep and _digest(path) != segment.sha256:
                 yield f"{segment.segment}: {path} is not what was sealed."
-            if sha256_hex(listed) != segment.chunks_sha256:
+        except OSError as error:
+            yield f"{segment.segment}: {error.filename or path} cannot be read: {error.strerror}."
+        yield from self._check_list(segment, path)
+
+    def _check_list(self, segment: SegmentRow, path: Path) -> Iterator[str]:
+        try:
+            if sha256_hex(path.with_name(CHUNKS_FILE).read_bytes()) != segment.chunks_sha256:
                 yield f"{segment.segment}: its chunk list is not the sealed one."
         except OSError as error:
             yield f"{segment.segment}: {error.filename or path} cannot be read: {error.strerror}."
@@ -186,6 +199,7 @@ class Checker:
             }
             for at, clearance in clearances.items():
                 yield from self._check_proofs(at, clearance, heads)
+            yield from check_retirements(self._book, heads, self._name)
 
     def _check_proofs(
         self, cleared: int, clearance: Clearance, published: Mapping[EpochId, list[int]]

@@ -1,10 +1,14 @@
 """Gathers the facts that clearance is decided by, for one docking, from the book."""
 
 from edged.book.facts import DockingRow, ReplicaRow, SealedFileRow
+from edged.clock import from_rfc3339, rfc3339
 from edged.evidence.ids import StoreId
 from edged.evidence.text import to_base64
 from edged.rules.clearance import CardFile, Clearance, ClearanceFacts, Copy, Proof, clearance
 from edged.station.parts import Parts
+
+_EVER = "9999"
+"""Behind any time."""
 
 
 def decide(parts: Parts, docking: DockingRow, *, unsealed: int) -> Clearance:
@@ -16,8 +20,11 @@ def decide(parts: Parts, docking: DockingRow, *, unsealed: int) -> Clearance:
         ClearanceFacts(
             docking=docking.docking,
             open=docking.outcome is None,
-            wipe=parts.config.bays.wipe,
+            wipe="never" if parts.config.bays.wipe == "never" else "after-clearance",
+            wipe_delay=parts.config.bays.wipe_delay,
+            now=parts.clock.now(),
             unsealed=unsealed,
+            distrusted=parts.book.facts.distrusted_in(docking.docking),
             stores=frozenset() if parts.store is None else frozenset({parts.store.id}),
             published=parts.book.ledger.published_sizes(),
             files=tuple(_card_file(parts, row) for row in parts.book.facts.sealed_files(docking.docking)),
@@ -28,12 +35,17 @@ def decide(parts: Parts, docking: DockingRow, *, unsealed: int) -> Clearance:
 def lacks_proof(parts: Parts, docking: DockingRow, *, unsealed: int) -> bool:
     """Say whether waiting can bring clearance for files that do not have it yet.
 
-    It cannot come without a store, for what is not trusted, nor for any file while others could not be taken. A
-    quick look at the projections, made at every step of the ledger; `decide` alone says what may be erased.
+    It cannot come without a store, nor for any file while others could not be taken or are not trusted. A quick look
+    at the projections, made at every step of the ledger; `decide` alone says what may be erased.
     """
     if unsealed or parts.store is None or parts.config.bays.wipe == "never":
         return False
-    return parts.book.facts.lacking_proof(docking.docking, parts.store.id) > 0
+    facts = parts.book.facts
+    if facts.distrusted_in(docking.docking):
+        return False
+    delay = parts.config.bays.wipe_delay
+    before = rfc3339(parts.clock.now() - delay) if delay else _EVER
+    return facts.lacking_proof(docking.docking, parts.store.id, sealed_before=before) > 0
 
 
 def _card_file(parts: Parts, row: SealedFileRow) -> CardFile:
@@ -43,6 +55,7 @@ def _card_file(parts: Parts, row: SealedFileRow) -> CardFile:
         sealed=Proof(reference=row.sealed_ref, epoch=row.sealed_epoch, seq=row.sealed_seq),
         accounted=Proof(reference=row.said_ref, epoch=row.said_epoch, seq=row.said_seq),
         quarantined=row.quarantine is not None,
+        sealed_at=from_rfc3339(row.sealed_at),
         copies=tuple(_copy(parts, row, replica) for replica in parts.book.facts.replicas(row.segment)),
     )
 

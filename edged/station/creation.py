@@ -80,7 +80,7 @@ def create(new: NewStation, clock: Clock) -> MadeStation:
     for made in (new.state, config.bays.folder, config.cases.folder):
         if made is not None:
             disk.make_folders(made)
-    Vault(config.paths.vault, disk, reserve_bytes=0)
+    Vault(config.paths.vault, disk)
     key = keys.make(new.state / KEYS, station=new.station, origin=origin, clock=clock, root_key=new.root_key)
     book = Book(new.state, station=new.station, clock=clock)
     try:

@@ -48,12 +48,12 @@ class Bay(threading.Thread):
         if self._before is not None:
             self._before.join()
         while not self.gone.is_set():
+            room = self._parts.room.returns()
             wait = guarded(self._step, source=f"bay {bay}", live=live, pauses=pauses)
             if not pauses.failures:
                 break
             live.set_bay(bay, "waiting", text="It cannot go on just now, and tries again by itself; see the alarms.")
-            if self.gone.wait(wait):
-                break
+            self._parts.room.wait_for_return(room, self.gone, wait)
         self.gone.wait()
         if not self._parts.stop.is_set():
             # A daemon that stops leaves dockings open, to be continued.
@@ -62,9 +62,20 @@ class Bay(threading.Thread):
         live.clear_bay(bay)
 
     def _step(self) -> float:
+        self._wait_for_room()
         if not self.gone.is_set():
             self._intake.run()
         return 0.0
+
+    def _wait_for_room(self) -> None:
+        """Begin no docking while the station does not accept; one that is open goes on as far as it can."""
+        parts, bay = self._parts, self._docked.bay
+        if parts.room.accepting():
+            return
+        last = parts.book.facts.last_docking_in(bay)
+        if last is None or last.outcome is not None:
+            parts.live.set_bay(bay, "waiting", text="The station has no room; it goes on by itself when there is some.")
+            parts.room.wait_until_accepting(self.gone)
 
     def _leave(self) -> float:
         self._intake.leave()

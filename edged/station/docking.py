@@ -11,44 +11,30 @@ ended as interrupted, and what was cleared but not confirmed as erased is looked
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import UTC
-
-from pydantic import JsonValue
 
 from edged.bays import claims, inventory, wipe
 from edged.bays.recognise import Recognised, recognise
 from edged.bays.register import Register
 from edged.bays.source import Docked, Source
 from edged.book.facts import DockingRow
-from edged.clock import random_hex
-from edged.errors import FullError, LedgerError, RefusedRecorderError, StoppedError
+from edged.errors import FullError, RefusedRecorderError, StoppedError
 from edged.evidence import bodies
-from edged.evidence.canonical import decode
-from edged.evidence.digests import sha256_hex
-from edged.evidence.ids import DockingId, OfficerId, RecorderId, to_id
+from edged.evidence.ids import RecorderId, to_id
+from edged.station.beginning import Arrival, HandedIn, begin, files_of, part_of
+from edged.station.continuity import continuity
 from edged.station.live import Phase
 from edged.station.parts import Parts
 from edged.station.releasing import Release, end_interrupted, settle_wipes
 from edged.station.sealing import Sealer
-from edged.station.vendor import Ran
+from edged.station.taking import StillWrittenError
 
 _log = logging.getLogger(__name__)
 
-_TURN_SECONDS = 1.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class HandedIn:
-    """What a person says of a card or a file that was handed in."""
-
-    recognised: Recognised
-    reason: str
-    actor: str
-    only: bytes | None
-    """Raw name of the one file that is meant; None for all there is."""
+_PATIENT_TRIES = 60
+"""How often a file that was handed in may still be being written."""
 
 
 class Intake:
@@ -72,6 +58,8 @@ class Intake:
         self._docked = docked
         self._gone = gone
         self._recorder: RecorderId | None = None
+        self._read: dict[str, tuple[int, int]] = {}
+        """What was read whole since the card came, by path: length and time of last change."""
 
     def leave(self) -> None:
         """End what is still open after the recorder left, and let go of it."""
@@ -132,8 +120,8 @@ class Intake:
             cleared = book.facts.clearances(docking.docking)
             if (
                 docking.recorder in recorders
-                and _part(listed, "filesystem") == asdict(self._filesystem)
-                and all(item["path"] in cleared for item in _files(listed))
+                and part_of(listed, "filesystem") == asdict(self._filesystem)
+                and all(item["path"] in cleared for item in files_of(listed))
             ):
                 recorder = recorders[docking.recorder]
                 profile = next(each for each in self._parts.profiles if each.id == recorder.profile)
@@ -149,13 +137,15 @@ class Intake:
     def _dock(self, recognised: Recognised, found: inventory.Inventory) -> None:
         docking = self._continued(recognised, found) or self._begin(recognised, found)
         self._show("waiting", recorder=docking.recorder, officer=docking.officer, docking=docking.docking)
-        with self._turn_to_read():
-            left = self._take(docking, recognised, found)
+        left = self._take(docking, recognised, found)
+        if findings := continuity(self._parts, docking, self._claims(recognised, found)):
+            self._parts.book.ledger.append(*findings)
         if self._source is None:
             end = bodies.Undocking(docking=docking.docking, outcome="kept", remaining=len(found.files))
             self._parts.book.ledger.append(end)
             return
-        release = Release(self._parts, self._source, self._docked, docking, recognised.profile, self._gone)
+        unchanged = self._read if self._source.keeps_read_only else {}
+        release = Release(self._parts, self._source, self._docked, docking, recognised.profile, self._gone, unchanged)
         end = release.run(unsealed=left)
         self._parts.book.ledger.append(end)
         _log.info("docking %s of %s ends: %s, %d files left", end.docking, docking.recorder, end.outcome, end.remaining)
@@ -163,7 +153,8 @@ class Intake:
             self._show("done", text="Empty. The recorder can be taken out.")
         else:
             why = release.why_kept(unsealed=left)
-            self._show("kept", text=f"The recorder can be taken out. {end.remaining} files were left on it: {why}")
+            text = f"The recorder can be taken out. {end.remaining} files were left on it: {why}"
+            self._show("kept", text=text, attention=release.is_unexpected(unsealed=left))
 
     def _continued(self, recognised: Recognised, found: inventory.Inventory) -> DockingRow | None:
         """Find this recorder's open docking, if its card still holds what it held, less what was erased.
@@ -177,7 +168,7 @@ class Intake:
         cleared = parts.book.facts.clearances(last.docking)
         expected = {
             (item["path"], item["bytes"], item["modified"])
-            for item in _files(parts.book.registers.document(last.inventory_sha256))
+            for item in files_of(parts.book.registers.document(last.inventory_sha256))
             if item["path"] not in cleared or wipe.look_up(self._docked.root, str(item["path"])) != "gone"
         }
         if last.bay == self._docked.bay and expected == {(f.path, f.size_bytes, f.modified) for f in found.files}:
@@ -189,84 +180,21 @@ class Intake:
         return None
 
     def _begin(self, recognised: Recognised, found: inventory.Inventory) -> DockingRow:
-        parts, recorder = self._parts, recognised.recorder
+        parts = self._parts
         for other in parts.book.facts.open_dockings():
             # Another recorder was here when the station stopped, and left without anybody seeing it.
             if other.bay == self._docked.bay:
                 settle_wipes(parts, other, None)
                 end_interrupted(parts, other)
-        docking = DockingId(f"dk-{parts.clock.now():%Y%m%d}-{random_hex(8)}")
-        commands = self._run_commands(recognised)
-        document = found.document(docking, self._filesystem)
-        body = bodies.Docking(
-            docking=docking,
-            bay=self._docked.bay,
-            recorder=bodies.RecorderInfo(
-                id=recorder.id, vendor=recognised.vendor, model=recognised.model, serial=recorder.serial, known=True
-            ),
-            officer=recognised.officer,
-            inventory_sha256=sha256_hex(document),
-            files=len(found.files),
-            bytes=found.total_bytes,
-            clock_offset_ms=None,
-            clock_uncertainty_ms=None,
-            clock_set=any(ran.purpose == "clock" and ran.outcome == "done" for ran in commands),
-            missing=0 if self._handed is not None else self._missing(recorder.id, found),
-            **self._further(commands),
+        parts.turns.forget(self._docked.bay)
+        arrival = Arrival(
+            docked=self._docked,
+            recognised=recognised,
+            found=found,
+            filesystem=self._filesystem,
+            handed=self._handed,
         )
-        odd = [_odd(docking, item) for item in found.items if item.kind == "other"]
-        odd += [_trouble(docking, trouble) for trouble in found.troubles]
-        odd += self._unqualified(docking, recognised.officer)
-        odd += [_failed(docking, recorder.id, ran) for ran in commands if ran.outcome != "done"]
-        actor = "edged" if self._handed is None else self._handed.actor
-        parts.book.ledger.append(body, *odd, documents=[document], actor=actor)
-        _log.info("docking %s of %s begins: %d files, %d bytes", docking, recorder.id, body.files, body.bytes)
-        row = parts.book.facts.docking(docking)
-        if row is None:
-            raise LedgerError(f"The book does not know docking {docking}, which was just written.")
-        return row
-
-    def _run_commands(self, recognised: Recognised) -> tuple[Ran, ...]:
-        """Run what the profile wants before anything is read; nothing for what was handed in."""
-        if self._handed is not None:
-            return ()
-        vendor = self._parts.vendor
-        return (*vendor.take_unlocked(self._docked.bay), *vendor.set_clock(recognised.profile, self._docked))
-
-    def _further(self, commands: Sequence[Ran]) -> dict[str, JsonValue]:
-        """Give further keys of the `docking`: what udev says of the device, what was run, why it was handed in."""
-        further: dict[str, JsonValue] = {}
-        if self._handed is not None:
-            reason = self._parts.book.registers.add_reason(code="intake", text=self._handed.reason)
-            further["reason"] = reason.model_dump(mode="json")
-        if self._docked.device is not None:
-            further["device"] = asdict(self._docked.device)
-        if commands:
-            further["commands"] = [dict(ran.plain()) for ran in commands]
-        return further
-
-    def _unqualified(self, docking: DockingId, officer: OfficerId | None) -> list[bodies.Anomaly]:
-        """Flag footage by somebody unknown or not qualified today; it is taken in like any other (MISSION.md, R11)."""
-        if officer is None:
-            return []
-        known = self._parts.register().officer(officer)
-        if known is not None and known.qualified_on(self._parts.clock.now().astimezone(self._parts.zone).date()):
-            return []
-        subject = bodies.Subject(kind="officer", id=officer)
-        if known is None:
-            return [bodies.Anomaly(kind="officer-not-registered", docking=docking, subject=subject, detail={})]
-        return [bodies.Anomaly(kind="officer-not-qualified", docking=docking, subject=subject, detail={})]
-
-    def _missing(self, recorder: str, found: inventory.Inventory) -> int:
-        """Count the files of the last inventory that are gone without a wipe of ours (EVIDENCE.md, `docking`)."""
-        book = self._parts.book
-        last = book.facts.last_docking(recorder)
-        if last is None:
-            return 0
-        # A wipe whose outcome is unknown may have erased its file, so that one is not missed.
-        wiped = {path for path, each in book.facts.clearances(last.docking).items() if each.outcome != "present"}
-        listed = {str(item["path"]) for item in _files(book.registers.document(last.inventory_sha256))}
-        return len(listed - wiped - {item.path for item in found.files})
+        return begin(parts, arrival)
 
     def _take(self, docking: DockingRow, recognised: Recognised, found: inventory.Inventory) -> int:
         """Seal or sight every file that this docking has not accounted for yet; gives how many could not be.
@@ -274,8 +202,7 @@ class Intake:
         Raises FullError when all that fits into the vault was taken.
         """
         parts = self._parts
-        zone = recognised.zone or parts.config.station.zone
-        claimed = claims.describe(found.items, recognised.profile, zone)
+        claimed = self._claims(recognised, found)
         accounted = parts.book.facts.found(docking.docking)
         todo = [item for item in found.files if item.path not in accounted]
         todo.sort(key=lambda item: _turn(claimed[item.path]))
@@ -287,32 +214,69 @@ class Intake:
             files_done=len(accounted),
             bytes_done=docking.bytes - sum(item.size_bytes or 0 for item in todo),
         )
+        with Sealer(parts, self._docked, docking, self._gone, self._forget) as sealer:
+            try:
+                unread = self._take_all(sealer, todo, claimed)
+                self._seal_parked(sealer, recognised, found)
+            finally:
+                self._read |= sealer.read
+        # A folder that could not be listed may hold files that nobody took.
+        return unread + sum(trouble.what != "vanished" for trouble in found.troubles)
+
+    def _take_all(
+        self, sealer: Sealer, todo: Sequence[inventory.Item], claimed: Mapping[str, claims.FileClaims]
+    ) -> int:
+        """Take files, those that are still written once they rest; gives how many cannot be read.
+
+        Raises FullError when all that fits was taken.
+        """
         full: FullError | None = None
-        taken = []
-        with Sealer(parts, self._docked, docking, self._gone) as sealer:
+        unread = tries = 0
+        while todo:
+            growing = []
             for item in todo:
                 try:
-                    taken.append(sealer.take(item, claimed[item.path]))
+                    unread += not sealer.take(item, claimed[item.path])
+                except StillWrittenError:
+                    if self._handed is not None and tries >= _PATIENT_TRIES:
+                        raise
+                    growing.append(item)
                 except FullError as error:
                     # The next one may be smaller; and a length that only a damaged card claims must not hold it up.
                     full = error
+            todo, tries = growing, tries + 1
+            if todo:
+                self._wait_for_rest(len(todo))
         if full is not None:
             raise full
-        # A folder that could not be listed may hold files that nobody took.
-        return taken.count(False) + sum(trouble.what != "vanished" for trouble in found.troubles)
+        return unread
 
-    @contextmanager
-    def _turn_to_read(self) -> Iterator[None]:
-        """Wait until few enough other recorders are being read; waiting for proofs afterwards takes nobody's turn."""
-        turns = self._parts.turns
-        while not turns.acquire(timeout=_TURN_SECONDS):
-            self._show("waiting", text="Waiting for its turn; other recorders are being read.")
-            if self._gone.is_set():
-                raise StoppedError("The recorder left before its turn, or the station stops.")
-        try:
-            yield
-        finally:
-            turns.release()
+    def _claims(self, recognised: Recognised, found: inventory.Inventory) -> dict[str, claims.FileClaims]:
+        zone = recognised.zone or self._parts.config.station.zone
+        return claims.describe(found.items, recognised.profile, zone)
+
+    def _wait_for_rest(self, files: int) -> None:
+        """Leave files that are still being written alone for a while."""
+        self._show("copying", text=f"Do not take the recorder out. {files} files are still being written on it.")
+        if self._gone.wait(self._parts.config.bays.settle_seconds):
+            raise StoppedError("The recorder left, or the station stops.")
+
+    def _seal_parked(self, sealer: Sealer, recognised: Recognised, found: inventory.Inventory) -> None:
+        """Seal what interrupted copies left of files that this recorder does not hold any more."""
+        if self._handed is not None or found.troubles:
+            return
+        present = {item.path for item in found.items}
+        for parked in self._parts.vault.incoming.parked(recognised.recorder.id):
+            if parked.of.path not in present:
+                item = inventory.Item(
+                    path=parked.of.path, kind="file", size_bytes=parked.size_bytes, modified_ns=parked.of.modified_ns
+                )
+                zone = recognised.zone or self._parts.config.station.zone
+                sealer.seal_parked(parked, claims.describe([item], recognised.profile, zone)[item.path])
+
+    def _forget(self) -> None:
+        if self._source is not None:
+            self._source.forget(self._docked)
 
     def _refuse(self, error: RefusedRecorderError) -> None:
         """Report a recorder that is not taken in; nothing on it is touched."""
@@ -339,47 +303,4 @@ def _turn(claim: claims.FileClaims) -> tuple[bool, bool, bool, str]:
         not claim.important,
         claim.started is None,
         moment.astimezone(UTC).isoformat() if moment else "",
-    )
-
-
-def _files(document: bytes) -> list[dict[str, object]]:
-    """Give the files of an inventory document."""
-    items = _part(document, "items")
-    if not isinstance(items, list):
-        return []
-    return [dict(item) for item in items if isinstance(item, dict) and item["kind"] == "file"]
-
-
-def _part(document: bytes, key: str) -> object:
-    plain = decode(document)
-    return plain.get(key) if isinstance(plain, dict) else None
-
-
-def _odd(docking: DockingId, item: inventory.Item) -> bodies.Anomaly:
-    return bodies.Anomaly(
-        kind="not-a-file",
-        docking=docking,
-        subject=bodies.Subject(kind="docking", id=docking),
-        detail={"path": item.path},
-    )
-
-
-def _failed(docking: DockingId, recorder: RecorderId, ran: Ran) -> bodies.Anomaly:
-    kind = "clock-command-failed"
-    if ran.purpose == "unlock":
-        kind = "unlock-command-failed"
-    return bodies.Anomaly(
-        kind=kind,
-        docking=docking,
-        subject=bodies.Subject(kind="recorder", id=recorder),
-        detail=dict(ran.plain()),
-    )
-
-
-def _trouble(docking: DockingId, trouble: inventory.Trouble) -> bodies.Anomaly:
-    return bodies.Anomaly(
-        kind="not-listed",
-        docking=docking,
-        subject=bodies.Subject(kind="docking", id=docking),
-        detail={"path": trouble.path, "what": trouble.what},
     )

@@ -25,7 +25,8 @@ from edged.clock import random_hex
 from edged.config import DirectoryStorePart, Id, StorePart, explain
 from edged.errors import NotAllowedError, UsageError
 from edged.evidence.ids import BayId, OfficerId, RecorderId
-from edged.station.docking import HandedIn, Intake
+from edged.station.beginning import HandedIn
+from edged.station.docking import Intake
 from edged.station.parts import Parts
 
 _log = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ def hand_in(parts: Parts, arguments: Mapping[str, Any], actor: str, descriptors:
     except ValidationError as error:
         raise UsageError(f"This cannot be taken in: {explain(error)}") from error
     recorder, profile = _registered(parts, asked.recorder)
+    parts.room.insist()
     root = _root(parts, descriptors, asked.only)
     try:
         docked = Docked(bay=BayId(f"intake-{random_hex(8)}"), root=root, hint=asked.name, filesystem=_NO_FILESYSTEM)

@@ -1,14 +1,18 @@
 """What the station is doing now: bays, progress and alarms. Nothing here is evidence, and nothing survives a restart.
 
 The state of a bay is what a lamp beside it would show: `removable` is True only when taking the recorder out
-neither interrupts anything nor leaves a file that the station still means to take.
+neither interrupts anything nor leaves a file that the station still means to take. Rate and remaining time are of the
+present phase, over the last seconds, and say nothing while nothing moves.
 """
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from typing import Literal
+from typing import Final, Literal
 
 from edged.clock import Clock, rfc3339
+from edged.station.pace import Pace
 
 Phase = Literal["waiting", "listing", "copying", "securing", "safe", "wiping", "done", "kept", "refused"]
 """`waiting`: for its turn or for room. `listing`: recognising and taking the inventory. `copying`: files are read.
@@ -16,8 +20,13 @@ Phase = Literal["waiting", "listing", "copying", "securing", "safe", "wiping", "
 not answer, and waiting for it is not the officer's business. `wiping`: cleared files are erased. `done`: empty and
 released. `kept`: released, but files were left on it. `refused`: nothing was touched; the text says why."""
 
-_REMOVABLE = frozenset({"safe", "done", "kept", "refused"})
-_RATE_SECONDS = 0.5
+Lamp = Literal["busy", "free", "attention", "empty"]
+"""`busy`: do not take out. `free`: can be taken out. `attention`: somebody has to look at the screen; `removable` says
+whether the recorder can be taken out. `empty`: there is no recorder."""
+
+_REMOVABLE: Final = frozenset({"safe", "done", "kept", "refused"})
+_COPIES: Final = 2
+"""What is secured is read back in the vault, and uploaded: each byte twice."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,19 +47,30 @@ class BayState:
     bytes: int = 0
     bytes_done: int = 0
     bytes_per_second: int = 0
+    """Read while copying, read back and uploaded while securing; else 0."""
     seconds_left: int | None = None
+    """Of the present phase; None when it cannot be told."""
     reread: int = 0
     replicated: int = 0
     wiped: int = 0
+    attention: bool = False
+    """Whether somebody has to look at the screen: files stayed on the recorder that should not have, or it fails."""
 
     @property
     def removable(self) -> bool:
         """Whether the recorder can be taken out without interrupting anything."""
         return self.phase in _REMOVABLE
 
+    @property
+    def lamp(self) -> Lamp:
+        """What a lamp beside the bay shows."""
+        if self.attention or self.phase == "refused":
+            return "attention"
+        return "free" if self.removable else "busy"
+
     def plain(self) -> dict[str, object]:
-        """Give the state as plain values, with whether the recorder can be taken out."""
-        return asdict(self) | {"removable": self.removable}
+        """Give the state as plain values, with whether the recorder can be taken out, and what a lamp shows."""
+        return asdict(self) | {"removable": self.removable, "lamp": self.lamp}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,49 +89,57 @@ class Live:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
+        self._changes = 0
         self._bays: dict[str, BayState] = {}
         self._alarms: dict[str, Alarm] = {}
-        self._rates: dict[str, tuple[float, int]] = {}
+        self._paces: dict[str, Pace] = {}
+        self._secured: dict[str, int] = {}
+        """Bytes of each bay's docking that were read back or uploaded."""
 
     def set_bay(self, bay: str, phase: Phase, **changes: object) -> None:
         """Change a bay's state; what is not named stays."""
-        with self._lock:
+        with self._change():
             before = self._bays.get(bay, BayState(bay=bay, phase=phase))
-            self._bays[bay] = replace(before, phase=phase, **changes)  # type: ignore[arg-type]
-            if "bytes_done" in changes:
-                self._rates.pop(bay, None)
+            state = replace(before, phase=phase, **changes)  # type: ignore[arg-type]
+            self._bays[bay] = state
+            if state.docking != before.docking:
+                self._secured.pop(bay, None)
+            if state.phase != before.phase or "bytes_done" in changes:
+                self._paces.pop(bay, None)
+            self._note_pace(bay)
 
     def progress(self, bay: str, read_bytes: int) -> None:
         """Count bytes read from a bay's recorder; rate and remaining time follow."""
-        now = self._clock.monotonic()
-        with self._lock:
+        with self._change():
             state = self._bays[bay]
-            done = state.bytes_done + read_bytes
-            since, before = self._rates.setdefault(bay, (now, state.bytes_done))
-            rate = state.bytes_per_second
-            if now - since >= _RATE_SECONDS:
-                # What turns out not to have been sighted is taken off again.
-                rate = max(0, int((done - before) / (now - since)))
-                self._rates[bay] = (now, done)
-            left = int(max(0, state.bytes - done) / rate) if rate else None
-            self._bays[bay] = replace(state, bytes_done=done, bytes_per_second=rate, seconds_left=left)
+            self._bays[bay] = replace(state, bytes_done=state.bytes_done + read_bytes)
+            self._note_pace(bay)
+
+    def secured(self, docking: str, secured_bytes: int) -> None:
+        """Count bytes of a docking that were read back or uploaded, while its recorder is there."""
+        with self._change():
+            for bay, state in self._bays.items():
+                if state.docking == docking:
+                    self._secured[bay] = self._secured.get(bay, 0) + secured_bytes
+                    self._note_pace(bay)
 
     def count_file(self, bay: str) -> None:
         """Count one more file of a bay as sealed or sighted."""
-        with self._lock:
+        with self._change():
             state = self._bays[bay]
             self._bays[bay] = replace(state, files_done=state.files_done + 1)
 
     def clear_bay(self, bay: str) -> None:
         """Forget a bay whose recorder left."""
-        with self._lock:
+        with self._change():
             self._bays.pop(bay, None)
-            self._rates.pop(bay, None)
+            self._paces.pop(bay, None)
+            self._secured.pop(bay, None)
 
     def alarm(self, source: str, text: str, hint: str = "") -> bool:
         """Raise an alarm; says whether it is new."""
-        with self._lock:
+        with self._change():
             before = self._alarms.get(source)
             if before is not None and before.text == text:
                 return False
@@ -120,20 +148,67 @@ class Live:
 
     def has_alarm(self, *sources: str) -> bool:
         """Say whether one of these sources has an alarm up."""
-        with self._lock:
+        with self._changed:
             return not self._alarms.keys().isdisjoint(sources)
 
     def calm(self, source: str) -> bool:
         """Withdraw an alarm; says whether there was one."""
-        with self._lock:
+        with self._change():
             return self._alarms.pop(source, None) is not None
 
     def bays(self) -> list[BayState]:
         """Give all bays with a recorder in them, by name."""
-        with self._lock:
-            return [self._bays[bay] for bay in sorted(self._bays)]
+        now = self._clock.monotonic()
+        with self._changed:
+            return [self._as_of(now, self._bays[bay]) for bay in sorted(self._bays)]
 
     def alarms(self) -> list[Alarm]:
         """Give what a person should look at, oldest first."""
-        with self._lock:
+        with self._changed:
             return sorted(self._alarms.values(), key=lambda alarm: alarm.since)
+
+    def changes(self, seen: int, wait_seconds: float) -> int:
+        """Wait until something changes after the change numbered `seen`; gives the number of the last one."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._changes != seen, wait_seconds)
+            return self._changes
+
+    @contextmanager
+    def _change(self) -> Iterator[None]:
+        """Hold the state to change it, and wake who waits for that."""
+        with self._changed:
+            yield
+            self._changes += 1
+            self._changed.notify_all()
+
+    def _as_of(self, now: float, state: BayState) -> BayState:
+        attention = state.attention or f"bay {state.bay}" in self._alarms
+        pace, work = self._paces.get(state.bay), self._work(state)
+        if pace is None or work is None:
+            return replace(state, attention=attention)
+        return replace(
+            state,
+            attention=attention,
+            # What is erased is counted in files.
+            bytes_per_second=0 if state.phase == "wiping" else int(pace.rate(now)),
+            seconds_left=pace.seconds_left(now, work[1]),
+        )
+
+    def _note_pace(self, bay: str) -> None:
+        work, now = self._work(self._bays[bay]), self._clock.monotonic()
+        if work is not None:
+            self._paces.setdefault(bay, Pace(now, work[0])).note(now, work[0])
+
+    def _work(self, state: BayState) -> tuple[int, int] | None:
+        """Give how much of the present phase is done, of how much; None where that cannot be counted."""
+        match state.phase:
+            case "copying":
+                return state.bytes_done, state.bytes
+            case "securing":
+                # Earlier dockings secured some of it, or an earlier run of the daemon: of that only files are known.
+                known = state.bytes * (state.reread + state.replicated) // max(1, state.files)
+                return max(known, self._secured.get(state.bay, 0)), _COPIES * state.bytes
+            case "wiping":
+                return state.wiped, state.files
+            case _:
+                return None

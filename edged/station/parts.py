@@ -19,6 +19,8 @@ from edged.media.media import Media
 from edged.rules.matters import Catalogue
 from edged.station.files import place_of
 from edged.station.live import Live
+from edged.station.room import Room
+from edged.station.turns import Turns
 from edged.station.vendor import VendorCommands
 from edged.station.worker import Pulse
 from edged.stores.port import Store
@@ -74,6 +76,7 @@ class Parts:
     disk: Disk
     book: Book
     vault: Vault
+    room: Room
     key: KeyFolder
     store: Store | None
     media: Media
@@ -85,8 +88,8 @@ class Parts:
     pulse: Pulse
     stop: threading.Event
     """Set once, when the station stops."""
-    turns: threading.Semaphore
-    """Held while a recorder is being read: so many at the same time."""
+    turns: Turns
+    """Whose turn it is to be read."""
     confirmed: threading.Event = field(default_factory=threading.Event)
     """Set once central storage has shown, after this start, that it knows no other ledger of this station."""
     anchor_wanted: threading.Event = field(default_factory=threading.Event)

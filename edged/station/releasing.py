@@ -1,12 +1,13 @@
 """From sealed to released: waits for the proofs of a docking's files, erases what is cleared, and ends the docking.
 
 The only place of edged that erases anything from a recorder. Order (INV-1, INV-3): `clearance` is durable in the
-ledger; then each file it names is compared with what was sealed, and erased if it is that; then what became of it
+ledger; then each file it names is compared with what was sealed (read again, unless its card stayed mounted read-only
+since it was read), and erased if it is that; then what became of it
 is looked up on the card and written as its `wipe`.
 """
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 
 from edged.bays import inventory, safe_files, wipe
@@ -48,7 +49,10 @@ class Release:
         docking: DockingRow,
         profile: Profile,
         gone: threading.Event,
+        unchanged: Mapping[str, tuple[int, int]],
     ) -> None:
+        """`unchanged`: length and time of last change, by path, of what was read since nobody could change the card."""
+        self._unchanged = unchanged
         self._parts = parts
         self._source = source
         self._docked = docked
@@ -84,9 +88,17 @@ class Release:
             self._parts.pulse.unsubscribe(wake)
         return self._end()
 
+    def is_unexpected(self, *, unsealed: int) -> bool:
+        """Say whether somebody should look at a recorder on which files were left: nobody has set it so."""
+        if self._parts.store is None or self._parts.config.bays.wipe == "never":
+            return False
+        distrusted = self._parts.book.facts.distrusted_in(self._docking.docking)
+        return bool(unsealed or distrusted or self._not_writable or not self._parts.config.bays.wipe_delay)
+
     def why_kept(self, *, unsealed: int) -> str:
         """Say in one sentence why files were left on the recorder."""
-        if self._parts.config.bays.wipe == "never":
+        bays, facts = self._parts.config.bays, self._parts.book.facts
+        if bays.wipe == "never":
             return "the station is set never to erase recorders."
         if self._parts.store is None:
             return "no central storage is configured."
@@ -94,6 +106,18 @@ class Release:
             return f"{self._not_writable.message} {self._not_writable.hint}".strip()
         if unsealed:
             return f"{unsealed} of them could not be read, and nothing is erased while some are not sealed."
+        return self._why_not_cleared(facts.distrusted_in(self._docking.docking), bays.wipe)
+
+    def _why_not_cleared(self, distrusted: int, policy: str) -> str:
+        if distrusted:
+            return f"{distrusted} of them are in quarantine: the card does not give the same bytes twice, or not all."
+        if policy != "after-clearance":
+            return f"the station is set to erase files {policy.removeprefix('after ')} after they were sealed."
+        facts = self._parts.book.facts
+        if any(facts.retired(row.segment, "vault") for row in facts.found(self._docking.docking).values()):
+            return (
+                "originals of some have left the vault since they were sealed, and nothing is erased on an old proof."
+            )
         return "they are not what was sealed, or not proven safe; `edged ledger show --type anomaly` says which."
 
     def _ready(self, unsealed: int) -> list[FileClearance]:
@@ -156,7 +180,7 @@ class Release:
     def _erase(self, root: safe_files.Root, path: str, sealed: SegmentRow, clearance: EntryRef) -> None:
         anomalies = []
         try:
-            outcome = wipe.erase(root, path, sealed.sha256, self._gone)
+            outcome = wipe.erase(root, path, sealed.sha256, self._gone, unchanged=self._unchanged.get(path))
         except RecorderError as error:
             # A recorder that left ends the docking; a file of it that changed, or cannot be read again, stays there.
             root.check()

@@ -24,6 +24,7 @@ class LiveView:
             version=__version__,
             origin=self._parts.book.ledger.epoch.origin,
             since=self._since,
+            accepting=self._parts.room.accepting(),
             bays=tuple(bay.bay for bay in live.bays()),
             alarms=tuple(
                 AlarmReport(source=alarm.source, since=alarm.since)
@@ -40,6 +41,7 @@ class LiveView:
                 bay=bay.bay,
                 phase=bay.phase,
                 removable=bay.removable,
+                lamp=bay.lamp,
                 recorder=bay.recorder,
                 officer=bay.officer,
                 docking=bay.docking,
@@ -47,9 +49,8 @@ class LiveView:
                 files_done=bay.files_done,
                 bytes=bay.bytes,
                 bytes_done=bay.bytes_done,
-                # What was read last says nothing once all is read.
-                bytes_per_second=bay.bytes_per_second if bay.phase == "copying" else 0,
-                seconds_left=bay.seconds_left if bay.phase == "copying" else None,
+                bytes_per_second=bay.bytes_per_second,
+                seconds_left=bay.seconds_left,
                 reread=bay.reread,
                 replicated=bay.replicated,
                 wiped=bay.wiped,

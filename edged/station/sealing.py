@@ -1,34 +1,38 @@
-"""Takes files off a recorder and seals them: copy, digest, make durable, then the `segment` entry.
+"""Seals what was taken off a recorder: makes it durable, says what it is, and writes its `segment` entry.
 
 The order is what the proof rests on: an entry is written only for bytes that are durable in the vault (INV-3), and
 a file whose bytes were sealed before gets a `sighting`, which also rests on all of its bytes having been read
-again. While one file is being sealed the next is being copied.
+again. While files are being made durable and looked at, the next are being copied; their entries follow in the order
+in which the files were taken, as many in one transaction as are ready.
 """
 
 import logging
-import os
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
+
+from pydantic import JsonValue
 
 from edged.bays.claims import FileClaims
 from edged.bays.inventory import Item
-from edged.bays.safe_files import FileGoneError, NotAFileError, open_file
+from edged.bays.safe_files import FileGoneError, NotAFileError
 from edged.bays.source import Docked
 from edged.book.facts import DockingRow
-from edged.errors import EdgedError, RecorderError, ToolError
+from edged.errors import RecorderError, ToolError
 from edged.evidence import bodies
 from edged.evidence.digests import CHUNK_BYTES, Digests
 from edged.evidence.ids import SegmentId, segment_id
 from edged.media.facts import MediaFacts, body
-from edged.offload.copying import copy, digest
+from edged.station import recorder_clock
 from edged.station.parts import Parts
-from edged.vault.durable import Draft
+from edged.station.taking import Oddity, StillWrittenError, Taken, Taker
+from edged.vault.incoming import Original, Parked, digest_parked
 from edged.vault.vault import place
 
 _log = logging.getLogger(__name__)
@@ -36,20 +40,47 @@ _log = logging.getLogger(__name__)
 _CONTAINER_UNCERTAINTY_MS = 1000
 """Times in containers count whole seconds."""
 _UNEXAMINED = "not examined: ffprobe or its sandbox could not be used at the station"
-_AHEAD = 2
+_AHEAD: Final = 16
 """How many files may be copied and wait for their sealing."""
+_AT_ONCE: Final = 4
+"""How many files of a docking are made durable and looked at together; small ones wait mostly for the disk."""
+_BATCH: Final = 16
+"""How many files get their entries in one transaction."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ready:
+    """Bytes that are durable, or were before, with what is to be written about them."""
+
+    entries: list[bodies.Body]
+    parked: tuple[Parked, ...] = field(default=())
+    """What is to be removed when the entries are written."""
 
 
 class Sealer:
-    """Seals the files of one docking, in order, on a thread of its own beside the copying one."""
+    """Takes and seals the files of one docking."""
 
-    def __init__(self, parts: Parts, docked: Docked, docking: DockingRow, gone: threading.Event) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        docked: Docked,
+        docking: DockingRow,
+        gone: threading.Event,
+        forget: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`forget` drops what the kernel remembers of the card beyond a file's own pages."""
         self._parts = parts
         self._docked = docked
         self._docking = docking
         self._gone = gone
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"seal {docked.bay}")
+        self._taker = Taker(parts, docked, docking, gone, forget)
+        self._preparing = ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix=f"prepare {docked.bay}")
+        self._sealing = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"seal {docked.bay}")
+        self._ready: deque[Future[_Ready]] = deque()
         self._running: deque[Future[None]] = deque()
+        self._ids: dict[str, SegmentId] = {}
+        """By path, what was taken here; the entries may still be on their way."""
+        self._new: set[SegmentId] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -58,75 +89,146 @@ class Sealer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Wait until everything that was copied is sealed; raises what went wrong with it."""
-        self._thread.shutdown()
+        self._preparing.shutdown()
+        self._sealing.shutdown()
+        self._taker.close()
         if error is None:
             self._collect(0)
+
+    @property
+    def read(self) -> dict[str, tuple[int, int]]:
+        """Length and time of last change of each file whose every byte was read in this docking, by path."""
+        return self._taker.read
 
     def take(self, item: Item, claims: FileClaims) -> bool:
         """Copy one file and hand it on to be sealed, or sight it; says whether it could be read.
 
         A file that cannot be read although its recorder is there is an anomaly and stays on the card. Raises
-        RecorderError when the recorder left, StorageError or FullError when the vault refuses, StoppedError.
+        RecorderError when the recorder left, StillWrittenError, StorageError or FullError when the vault refuses,
+        StoppedError.
         """
         self._collect(_AHEAD)
         try:
-            if self._sight(item):
-                return True
-            self._copy(item, claims)
+            with self._parts.turns.take(self._docked.bay, self._gone, important=claims.important) as go_on:
+                known = self._taker.sight(item, go_on)
+                taken = None if known else self._taker.copy(item, claims, go_on)
+        except StillWrittenError:
+            raise
         except RecorderError as error:
             self._docked.root.check()
             self._report(item, error)
             return False
+        if known is not None:
+            self._sight(known.segment, item)
+        elif taken is not None:
+            self._hand_on(taken)
         return True
 
-    def _sight(self, item: Item) -> bool:
-        """Recognise a file that an earlier docking sealed under this path, by reading all of it again."""
-        facts = self._parts.book.facts
-        known = facts.segment_last_found_at(
-            recorder=self._docking.recorder, path=item.path, size_bytes=item.size_bytes or 0
+    def seal_parked(self, parked: Parked, claims: FileClaims) -> None:
+        """Seal what an interrupted copy left of a file that the card does not hold any more."""
+        self._follow(self._preparing.submit(lambda: _Ready(entries=self._seal_part(parked, claims, gone=True))))
+
+    def _hand_on(self, taken: Taken) -> None:
+        """Have a copy sealed, or sighted if these bytes are sealed already or about to be."""
+        segment = segment_id(self._docking.recorder, taken.digests.sha256)
+        if segment in self._new or self._parts.book.facts.segment(segment) is not None:
+            taken.draft.discard()
+            self._sight(segment, taken.item, taken)
+            return
+        self._new.add(segment)
+        self._ids[taken.item.path] = segment
+        side_of = self._segment_of(taken.claims.side_of)
+        self._follow(self._preparing.submit(self._prepare, taken, segment, side_of))
+
+    def _sight(self, segment: SegmentId, item: Item, taken: Taken | None = None) -> None:
+        self._ids[item.path] = segment
+        sighting = bodies.Sighting(segment=segment, docking=self._docking.docking, path=item.path)
+        done: Future[_Ready] = Future()
+        oddities = [] if taken is None else self._anomalies(segment, taken)
+        done.set_result(_Ready(entries=[sighting, *oddities], parked=() if taken is None else taken.parked))
+        self._follow(done)
+
+    def _follow(self, ready: Future[_Ready]) -> None:
+        self._ready.append(ready)
+        self._running.append(self._sealing.submit(self._seal))
+
+    def _seal(self) -> None:
+        """Write the entries of the next file, and of those behind it that are ready as well."""
+        if not self._ready:
+            return
+        batch = [self._ready[0].result()]
+        self._ready.popleft()
+        while self._ready and len(batch) < _BATCH and self._ready[0].done():
+            if self._ready[0].exception() is not None:
+                # It is raised when its turn comes.
+                break
+            batch.append(self._ready.popleft().result())
+        self._parts.book.ledger.append(*(entry for each in batch for entry in each.entries))
+        for each in batch:
+            for parked in each.parked:
+                self._parts.vault.incoming.forget(parked)
+            self._parts.live.count_file(self._docked.bay)
+
+    def _prepare(self, taken: Taken, segment: SegmentId, side_of: SegmentId | None) -> _Ready:
+        """Make a copy durable under its name, and give its entries."""
+        entries: list[bodies.Body] = []
+        redundant = []
+        with taken.draft:
+            for parked in taken.parked:
+                if taken.digests.parts[: len(parked.parts)] == parked.parts:
+                    redundant.append(parked)
+                else:
+                    entries += self._seal_part(parked, taken.claims, gone=False)
+            sealed, odd = self._keep(taken.draft, taken.digests, taken.claims, taken.item.path, segment, side_of)
+        entries += [sealed.model_copy(update={"quarantine": taken.quarantine}), *odd]
+        entries += self._anomalies(segment, taken)
+        return _Ready(entries=entries, parked=tuple(redundant))
+
+    def _seal_part(self, parked: Parked, claims: FileClaims, *, gone: bool) -> list[bodies.Body]:
+        """Keep, in quarantine, what a recorder gave before it was interrupted and does not give any more."""
+        kind = "gone-from-card" if gone else "changed-since-interruption"
+        digests = digest_parked(parked, stop=self._gone)
+        segment = segment_id(self._docking.recorder, digests.sha256)
+        if digests.parts != parked.parts or self._parts.book.facts.segment(segment) is not None:
+            # The disk lost it, which nobody was told to rely on; or it is sealed.
+            return []
+        with self._parts.vault.incoming.go_on(parked) as draft:
+            sealed, _ = self._keep(draft, digests, claims, parked.of.path, segment, None)
+        quarantine = bodies.Quarantine(code=kind, unreadable=(), second_sha256=None)
+        told = bodies.Anomaly(
+            kind=kind,
+            docking=self._docking.docking,
+            subject=bodies.Subject(kind="segment", id=segment),
+            detail={"path": parked.of.path, "kept_bytes": digests.size_bytes, "listed_bytes": parked.of.size_bytes},
         )
-        if known is None:
-            return False
-        with _opened(self._docked, item) as source:
-            found = digest(source, on_bytes=self._on_bytes, stop=self._gone)
-        if found.sha256 != known.sha256:
-            self._parts.live.progress(self._docked.bay, -found.size_bytes)
-            return False
-        self._write_sighting(known.segment, item)
-        return True
+        return [sealed.model_copy(update={"quarantine": quarantine}), told]
 
-    def _copy(self, item: Item, claims: FileClaims) -> None:
-        self._parts.vault.make_room(item.size_bytes or 0)
-        draft = self._parts.vault.draft()
-        try:
-            with _opened(self._docked, item) as source:
-                sm3 = self._parts.config.ledger.sm3
-                digests = copy(source, draft, on_bytes=self._on_bytes, stop=self._gone, sm3=sm3)
-        except EdgedError:
-            draft.discard()
-            raise
-        self._running.append(self._thread.submit(self._seal, draft, item, claims, digests))
-
-    def _seal(self, draft: Draft, item: Item, claims: FileClaims, digests: Digests) -> None:
-        parts, docking = self._parts, self._docking
-        with draft:
-            segment = segment_id(docking.recorder, digests.sha256)
-            if parts.book.facts.segment(segment) is not None:
-                self._write_sighting(segment, item)
-                return
-            media, facts = self._probe(draft)
-            recorded = _recorded(claims, facts)
-            where = place(
-                recorder=docking.recorder,
-                segment=segment,
-                path=item.path,
-                day=recorded.start or recorded.end or docking.began,
-            )
-            parts.vault.keep(draft, where, digests)
-        body = bodies.Segment(
+    def _keep(  # noqa: PLR0913, PLR0917 - what a segment is
+        self,
+        draft: Original,
+        digests: Digests,
+        claims: FileClaims,
+        path: str,
+        segment: SegmentId,
+        side_of: SegmentId | None,
+    ) -> tuple[bodies.Segment, list[bodies.Anomaly]]:
+        """Make a copy durable under its name, and give its entry, and what is odd about what it holds."""
+        docking = self._docking
+        draft.settle(digests.size_bytes)
+        media, facts = self._probe(draft.temporary)
+        recorded = _recorded(claims, facts)
+        where = place(
+            recorder=docking.recorder,
+            segment=segment,
+            path=path,
+            day=recorded.start or recorded.end or docking.began,
+        )
+        self._parts.vault.keep(draft, where, digests)
+        odd = recorder_clock.contradictions(docking.docking, segment, claims, path, facts)
+        sealed = bodies.Segment(
             segment=segment,
             docking=docking.docking,
-            path=item.path,
+            path=path,
             bytes=digests.size_bytes,
             sha256=digests.sha256,
             sm3=digests.sm3,
@@ -138,17 +240,15 @@ class Sealer:
             recorded=recorded,
             media=media,
             important=claims.important,
-            side_of=self._segment_of(claims.side_of),
+            side_of=side_of,
             quarantine=None,
         )
-        changed = [] if digests.size_bytes == item.size_bytes else [self._changed(segment, item, digests)]
-        parts.book.ledger.append(body, *changed)
-        self._count()
+        return sealed, odd
 
-    def _probe(self, draft: Draft) -> tuple[bodies.Media | bodies.Unreadable, MediaFacts | None]:
+    def _probe(self, file: Path) -> tuple[bodies.Media | bodies.Unreadable, MediaFacts | None]:
         """Say what the file is, in the sandbox; without one the file is sealed all the same, unexamined."""
         try:
-            found = self._parts.media.probe(draft.temporary, self._parts.stop)
+            found = self._parts.media.probe(file, self._parts.stop)
         except ToolError as error:
             _log.warning("a file is sealed unexamined: %s", error.message)
             return bodies.Unreadable(unreadable=_UNEXAMINED), None
@@ -157,20 +257,27 @@ class Sealer:
     def _segment_of(self, path: str | None) -> SegmentId | None:
         if path is None:
             return None
+        if path in self._ids:
+            return self._ids[path]
         found = self._parts.book.facts.found_at(self._docking.docking, path)
         return None if found is None else found.segment
 
-    def _write_sighting(self, segment: SegmentId, item: Item) -> None:
-        self._parts.book.ledger.append(bodies.Sighting(segment=segment, docking=self._docking.docking, path=item.path))
-        self._count()
-
-    def _changed(self, segment: SegmentId, item: Item, digests: Digests) -> bodies.Anomaly:
-        return bodies.Anomaly(
-            kind="changed-after-inventory",
-            docking=self._docking.docking,
-            subject=bodies.Subject(kind="segment", id=segment),
-            detail={"path": item.path, "listed_bytes": item.size_bytes, "sealed_bytes": digests.size_bytes},
-        )
+    def _anomalies(self, segment: SegmentId, taken: Taken) -> list[bodies.Body]:
+        """Give what is to be said about a file beside its seal."""
+        item, found_bytes = taken.item, taken.digests.size_bytes
+        oddities = list(taken.oddities)
+        if found_bytes != item.size_bytes:
+            detail: dict[str, JsonValue] = {"path": item.path, "listed_bytes": item.size_bytes}
+            oddities.append(Oddity(kind="changed-after-inventory", detail=detail | {"sealed_bytes": found_bytes}))
+        return [
+            bodies.Anomaly(
+                kind=oddity.kind,
+                docking=self._docking.docking,
+                subject=bodies.Subject(kind="segment", id=segment),
+                detail=oddity.detail,
+            )
+            for oddity in oddities
+        ]
 
     def _report(self, item: Item, error: RecorderError) -> None:
         kind = "gone-after-inventory" if isinstance(error, FileGoneError) else "unreadable"
@@ -186,25 +293,9 @@ class Sealer:
             )
         )
 
-    def _count(self) -> None:
-        self._parts.live.count_file(self._docked.bay)
-
-    def _on_bytes(self, read_bytes: int) -> None:
-        self._parts.live.progress(self._docked.bay, read_bytes)
-
     def _collect(self, most: int) -> None:
         while len(self._running) > most:
             self._running.popleft().result()
-
-
-@contextmanager
-def _opened(docked: Docked, item: Item) -> Iterator[int]:
-    """Hold a file of the card open."""
-    fd = open_file(docked.root, item.path)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
 
 
 def _recorded(claims: FileClaims, facts: MediaFacts | None) -> bodies.Recorded:

@@ -6,9 +6,11 @@ from edged.clock import rfc3339
 from edged.control.peer import Groups, Peer, Role
 from edged.control.server import Call, ControlServer
 from edged.station.exporting import export
+from edged.station.following import Following
 from edged.station.handing import hand_in
 from edged.station.keeping import Act, install_key, request_key, rotate_key, show_keys
 from edged.station.parts import Parts
+from edged.station.receipts import asked_receipt
 from edged.station.status import status
 
 
@@ -18,6 +20,14 @@ def serve(parts: Parts) -> ControlServer:
 
     def on_status(_: dict[str, Any], __: Peer) -> dict[str, object]:
         return status(parts, running_since=since)
+
+    following = Following(parts)
+
+    def on_watch(arguments: dict[str, Any], _: Peer) -> dict[str, object]:
+        return following.answer(arguments)
+
+    def on_receipt(arguments: dict[str, Any], _: Peer) -> dict[str, object]:
+        return asked_receipt(parts.book, arguments).plain()
 
     def on_export(arguments: dict[str, Any], peer: Peer) -> dict[str, object]:
         return export(parts, arguments, peer.actor, may_override=peer.may("administrator"))
@@ -30,6 +40,8 @@ def serve(parts: Parts) -> ControlServer:
 
     calls = {
         "status": Call(role="reader", run=on_status),
+        "receipt": Call(role="reader", run=on_receipt),
+        "watch": Call(role="reader", run=on_watch),
         "intake": Call(role="investigator", run=on_intake),
         "export": Call(role="investigator", run=on_export),
         "key-show": acting(show_keys, "reader"),

@@ -1,6 +1,7 @@
 """What the station says about itself: one object, the same for people, programs and pages."""
 
 from edged import __version__
+from edged.station.noted import noted_in_bays
 from edged.station.parts import Parts
 
 _LISTED = 50
@@ -16,8 +17,16 @@ def status(parts: Parts, *, running_since: str) -> dict[str, object]:
         "station": parts.config.station.id,
         "version": __version__,
         "running_since": running_since,
+        "accepting": parts.room.accepting(),
+        "room": parts.room.plain(),
         "bays": [bay.plain() for bay in parts.live.bays()],
+        "noted": noted_in_bays(parts),
         "totals": facts.totals(),
+        "parked": [
+            {"recorder": of.recorder, "path": of.path, "bytes": each.size_bytes, "of_bytes": of.size_bytes}
+            for each in parts.vault.incoming.parked()
+            if (of := each.of)
+        ],
         "ledger": {
             "origin": ledger.epoch.origin,
             "size": size,

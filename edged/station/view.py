@@ -1,25 +1,36 @@
 """The station's ledger and files as the making of a bundle asks for them."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from edged.book import Book
+from edged.bundles.load import read_blocks
 from edged.config import StationConfig
 from edged.errors import UnreadableError
 from edged.evidence.ids import EpochId, SegmentId, Sha256, StationId
 from edged.keys import KeyFolder
 from edged.station.anchoring import is_anchored, read_policy, read_policy_text, read_tsa_pem
 from edged.station.files import KEYS, derivative_path, place_of
+from edged.station.retired import RetiredOriginals
+from edged.station.retirements import is_retired
 
 
 class StationView:
     """Answers `bundles.port.LedgerView` from book and vault; nothing is written through it."""
 
-    def __init__(self, book: Book, config: StationConfig) -> None:
+    def __init__(self, book: Book, config: StationConfig, *, credentials: Path | None = None) -> None:
+        """`credentials` are for originals that the vault holds no more, instead of those of the configuration."""
+        self._retired = RetiredOriginals(book, config, credentials=credentials)
         self._book = book
         self._config = config
         self._keys = KeyFolder(config.paths.state / KEYS)
         self._policy = read_policy(config.anchors)
         self._known: dict[tuple[str, int, int], list[int] | None] = {}
+
+    def close(self) -> None:
+        """Let go of central storage, if it was asked."""
+        self._retired.close()
 
     @property
     def station(self) -> StationId:
@@ -91,12 +102,15 @@ class StationView:
         """Give salt and text of a reason."""
         return self._book.registers.reason(digest)
 
-    def original(self, segment: SegmentId) -> Path:
-        """Give the place of an original; raises UnreadableError if the book knows no such segment."""
+    def original(self, segment: SegmentId) -> Iterator[bytes]:
+        """Read an original from the vault, or from central storage where it was retired; raises UnreadableError."""
         row = self._book.facts.segment(segment)
         if row is None:
             raise UnreadableError(f"The book knows no segment {segment}.")
-        return self._config.paths.vault / place_of(self._book, row).key
+        path = self._config.paths.vault / place_of(self._book, row).key
+        if not os.path.lexists(path) and is_retired(self._book, segment):
+            return self._retired.read(segment)
+        return read_blocks(path)
 
     def derivative(self, segment: SegmentId, kind: str) -> Path | None:
         """Give the place of a derivative."""

@@ -36,7 +36,7 @@ from edged.clock import from_ms
 from edged.errors import EdgedError, StoppedError, StoreError, UnavailableError
 from edged.evidence.digests import Digester
 from edged.evidence.text import parse_decimal, to_base64
-from edged.stores.port import PART_BYTES, Found, MissingError, PartsLog, Stored, Upload
+from edged.stores.port import PART_BYTES, DifferentError, Found, MissingError, PartsLog, Stored, Upload
 from edged.stores.share import INCOMING, MORE, DirectorySettings, Share, check_key
 from edged.stores.share_files import ContinuedDraft, Names, ShareDisk, noted_lock, open_file
 from edged.stores.source import Interruption, Source
@@ -46,8 +46,7 @@ __all__ = ["DirectorySettings", "DirectoryStore"]
 
 _PIECE_BYTES: Final = 1_048_576
 _SMALL_BYTES: Final = 33_554_432
-"""256 entries of the greatest length, an entry bundle, have half of it."""
-"""The longest object that `newest` takes."""
+"""The longest object that `newest` takes. 256 entries of the greatest length, an entry bundle, have half of it."""
 
 _READ_ONLY: Final = 0o440
 
@@ -127,13 +126,7 @@ class DirectoryStore:
     def upload(self, upload: Upload, parts: PartsLog, stop: threading.Event) -> Stored:
         """Store a file part by part."""
         check_key(upload.key)
-        due = _Due(
-            key=upload.key,
-            size_bytes=upload.size_bytes,
-            part_digests=upload.part_digests,
-            locked_until=upload.locked_until,
-            stop=stop,
-        )
+        due = _due(upload, stop)
         try:
             with Source(upload, stop) as source, self._share.opened(f"take in {upload.key}") as root:
                 _heed(due)
@@ -141,6 +134,23 @@ class DirectoryStore:
         except Interruption as interruption:  # the station's own disk, or `stop`: nothing of the store's
             raise interruption.error from None
         parts.forget(upload.key)
+        return _stored(held, due, upload.composite, "COMPOSITE")
+
+    def confirm(self, upload: Upload, version: str | None, stop: threading.Event) -> Stored:
+        """Read a version back past the page cache."""
+        due = _due(upload, stop)
+        with self._share.opened(f"show {upload.key}") as root:
+            os.close(self._open(root, upload.key, version))
+            number = parse_decimal(version or "", "a version")
+            path = Names(root, upload.key).path(number)
+            found = _read_back(path, stop)
+            if found.digests.part_digests != due.part_digests:
+                raise DifferentError(
+                    f"{self._share.name} gives other bytes for {upload.key} in version {version} than were sealed.",
+                    hint="This version counts for nothing. A disk is failing, or somebody else wrote to it.",
+                )
+            noted = self._note_lock(path, due.locked_until)
+        held = _Held(version=number, method=found.method, locked_until=noted)
         return _stored(held, due, upload.composite, "COMPOSITE")
 
     def put(self, key: str, data: bytes, locked_until: datetime | None = None) -> Stored:
@@ -234,7 +244,7 @@ class DirectoryStore:
         buffer = memoryview(bytearray(PART_BYTES))
         try:
             for number, digest in enumerate(due.part_digests[done:], start=done + 1):
-                part = _read_part(source, number, buffer)
+                part = source.read(number, buffer)
                 if hashlib.sha256(part).digest() != digest:
                     raise _altered(number, origin)
                 for at in range(0, len(part), _PIECE_BYTES):
@@ -351,16 +361,18 @@ class DirectoryStore:
         return noted
 
 
+def _due(upload: Upload, stop: threading.Event) -> _Due:
+    return _Due(
+        key=upload.key,
+        size_bytes=upload.size_bytes,
+        part_digests=upload.part_digests,
+        locked_until=upload.locked_until,
+        stop=stop,
+    )
+
+
 def _read_back(path: Path, stop: threading.Event) -> Reread:
     return reread(path, stop=stop, systems=ON_DISK | OVER_NETWORK)
-
-
-def _read_part(source: Source, number: int, buffer: memoryview) -> memoryview:
-    """Read a part of the file; raises Interruption where the station's disk does not give it."""
-    part, filled = source.part(number), 0
-    while filled < source.part_length(number):
-        filled += part.readinto(buffer[filled:])
-    return buffer[:filled]
 
 
 def _altered(number: int, origin: Path) -> StoreError:

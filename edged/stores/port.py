@@ -40,6 +40,10 @@ class MissingError(StoreError):
     """The store holds nothing at this key and version."""
 
 
+class DifferentError(StoreError):
+    """The store holds something else than was sealed, or holds it unlocked."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Upload:
     """A file on its way into storage."""
@@ -145,6 +149,14 @@ class Store(Protocol):
 
         With `stop` set the call ends in StoppedError at once, within a part; only an answer that the server
         still owes is waited for, for the time of one network timeout.
+        """
+
+    def confirm(self, upload: Upload, version: str | None, stop: threading.Event) -> Stored:
+        """Show afresh that a version holds the sealed bytes, and have it locked until `locked_until` at least.
+
+        What a store says of its bytes by a checksum of its own is asked; where it keeps none, all of it is read
+        back, past the memory of this machine. Nothing is stored, and `source` is not opened: it may be gone.
+        Raises MissingError, DifferentError, StoppedError.
         """
 
     def put(self, key: str, data: bytes, locked_until: datetime | None = None) -> Stored:

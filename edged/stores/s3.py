@@ -85,14 +85,7 @@ class S3Store:
         """Store a file by parts of 8 MiB."""
         if len(upload.part_digests) > _MAX_PARTS:
             raise StoreError(f"{upload.key} is longer than the {_MAX_PARTS} parts of 8 MiB that S3 allows.")
-        sealed = Sealed(
-            key=upload.key,
-            size_bytes=upload.size_bytes,
-            checksum=upload.composite,
-            checksum_type="COMPOSITE",
-            part_digests=upload.part_digests,
-            locked_until=upload.locked_until,
-        )
+        sealed = _sealed(upload)
         version: str | None = None
         with Source(upload, stop) as source:
             multipart = Multipart(self._client, self._settings, upload, source, parts)
@@ -105,6 +98,11 @@ class S3Store:
         stored = self._versions.verify(sealed, version, "s3 multipart", stop)
         parts.forget(upload.key)
         return stored
+
+    def confirm(self, upload: Upload, version: str | None, stop: threading.Event) -> Stored:
+        """Ask for size, checksum and lock of a version; one without a checksum is read back."""
+        version = self._versions.named(upload.key, version)
+        return self._versions.verify(_sealed(upload), version, "s3 multipart", stop)
 
     def put(self, key: str, data: bytes, locked_until: datetime | None = None) -> Stored:
         """Store a small object in one piece."""
@@ -197,3 +195,14 @@ class S3Store:
             answer = self._client.list_object_versions(Bucket=self._settings.bucket, Prefix=key, MaxKeys=10)
         every = [*answer.get("Versions", ()), *answer.get("DeleteMarkers", ())]
         return any(each["Key"] == key for each in every)
+
+
+def _sealed(upload: Upload) -> Sealed:
+    return Sealed(
+        key=upload.key,
+        size_bytes=upload.size_bytes,
+        checksum=upload.composite,
+        checksum_type="COMPOSITE",
+        part_digests=upload.part_digests,
+        locked_until=upload.locked_until,
+    )

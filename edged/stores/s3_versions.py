@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edged.errors import StoppedError, StoreError
 from edged.evidence.digests import Digester
-from edged.stores.port import Found, Stored
+from edged.stores.port import DifferentError, Found, Stored
 from edged.stores.s3_client import S3Settings, in_plain_words
 
 if TYPE_CHECKING:
@@ -96,9 +96,9 @@ class Versions:
             lock_mode=held.lock_mode,
         )
 
-    def contradiction(self, sealed: Sealed, version: str, held: str, due: str) -> StoreError:
+    def contradiction(self, sealed: Sealed, version: str, held: str, due: str) -> DifferentError:
         """Say that a version is not what was sent."""
-        return StoreError(
+        return DifferentError(
             f"Store {self._settings.id} holds {sealed.key} in version {version} with {held} instead of {due}.",
             hint="This version counts for nothing. The server is damaged, or somebody else wrote to it.",
         )

@@ -96,6 +96,10 @@ class Names:
         """Give the name of a version that has a number of its own."""
         return self.folder / str(number)
 
+    def path(self, number: int) -> Path:
+        """Give the name under which a version lies."""
+        return self.version(number) if self.last() else self.plain
+
     def last(self) -> int:
         """Give the highest number; 0 where the plain name is the only one. Numbers have no gap: few looks find it."""
         if not self.version(1).exists():

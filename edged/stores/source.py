@@ -67,6 +67,13 @@ class Source:
         start = (number - 1) * PART_BYTES
         return Part(self._path, self._fd, start, self.part_length(number), self._stop)
 
+    def read(self, number: int, buffer: memoryview) -> memoryview:
+        """Read part `number` into a buffer; raises Interruption where the station's disk does not give it."""
+        part, filled = self.part(number), 0
+        while filled < self.part_length(number):
+            filled += part.readinto(buffer[filled:])
+        return buffer[:filled]
+
     def digest(self, number: int) -> bytes:
         """Compute the raw SHA-256 of part `number` as it is on the disk now."""
         try:

@@ -16,6 +16,7 @@ class BayReport:
     bay: str
     phase: str
     removable: bool
+    lamp: str
     recorder: str | None
     officer: str | None
     docking: str | None
@@ -45,6 +46,7 @@ class StateReport:
     version: str
     origin: str
     since: str
+    accepting: bool
     bays: tuple[str, ...]
     alarms: tuple[AlarmReport, ...]
 

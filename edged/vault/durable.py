@@ -1,4 +1,4 @@
-"""The one recipe for files that are evidence; nothing else writes any.
+"""The one recipe for files that are evidence; originals follow it, too, in `incoming`.
 
 In this order: a temporary file on the target's file system; write; check the length; read-only; fsync of the
 file; fsync of the folders above; rename; fsync of the folder. Before the rename the final name does not exist,
@@ -49,13 +49,14 @@ class Draft:
         os.close(fd)
         self._fd = None
 
-    def rename(self, target: Path) -> None:
-        """Give the settled file its final name, durably."""
+    def rename(self, target: Path, *, durably: bool = True) -> None:
+        """Give the settled file its final name; not `durably` where its folder is synced after another file's, too."""
         if self._fd is not None:
             raise StorageError(f"{self.temporary} is not settled and gets no name.")
         self._disk.make_folders(target.parent)
         self._disk.rename(self.temporary, target)
-        self._disk.sync_folder(target.parent)
+        if durably:
+            self._disk.sync_folder(target.parent)
 
     def discard(self) -> None:
         """Remove what is still under the temporary name; nothing, once renamed."""

@@ -9,7 +9,7 @@ over the network) there is no proof, and so no clearance.
 import ctypes
 import mmap
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -43,8 +43,16 @@ class NoProofError(StorageError):
     retry = False
 
 
-def reread(path: Path, *, stop: Event, systems: frozenset[str] = ON_DISK) -> Reread:
+def reread(
+    path: Path,
+    *,
+    stop: Event,
+    systems: frozenset[str] = ON_DISK,
+    on_bytes: Callable[[int], None] = lambda _: None,
+) -> Reread:
     """Read a file past the page cache and digest it, on one of the `systems` that are taken for a proof.
+
+    `on_bytes` is told how much was read, piece by piece.
 
     Raises NoProofError where that means nothing, StorageError when it cannot be read, StoppedError on shutdown.
     """
@@ -70,6 +78,7 @@ def reread(path: Path, *, stop: Event, systems: frozenset[str] = ON_DISK) -> Rer
             if stop.is_set():
                 raise StoppedError("A re-read was stopped.")
             digester.update(block)
+            on_bytes(len(block))
         return Reread(digests=digester.finish(), method=method)
     finally:
         os.close(fd)

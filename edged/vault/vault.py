@@ -2,7 +2,7 @@
 
     segments/RECORDER/YYYY/MM/DD/SEGMENT-ID/NAME              the original, byte for byte, read-only
     segments/RECORDER/YYYY/MM/DD/SEGMENT-ID/chunks.sha256     its chunk list
-    incoming/                                                 files being copied; emptied at each start
+    incoming/                                                 files being copied, and parked ones (`incoming`)
 
 The key of a segment follows from its entry alone, so no row has to remember it; central storage uses the same
 keys (EVIDENCE.md, section 9).
@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from edged.clock import from_rfc3339, random_hex
-from edged.errors import FullError, UnreadableError
+from edged.clock import from_rfc3339
+from edged.errors import UnreadableError
 from edged.evidence.digests import Digests
 from edged.evidence.ids import RecorderId, SegmentId, bundle_name
 from edged.vault.disk import Disk
-from edged.vault.durable import Draft, keep
+from edged.vault.durable import Draft
+from edged.vault.incoming import Incoming, Original
 
 CHUNKS_FILE = "chunks.sha256"
 
@@ -51,44 +52,23 @@ def place(*, recorder: RecorderId, segment: SegmentId, path: str, day: str) -> P
 class Vault:
     """The originals of one station."""
 
-    def __init__(self, root: Path, disk: Disk, *, reserve_bytes: int) -> None:
-        """Use `root`, making it if needed; `reserve_bytes` of its file system are never used up."""
+    def __init__(self, root: Path, disk: Disk) -> None:
+        """Use `root`, making it if needed."""
         self.root = root
         self._disk = disk
-        self._reserve_bytes = reserve_bytes
-        self._incoming = root / "incoming"
-        disk.make_folders(self._incoming)
+        self.incoming = Incoming(root / "incoming", disk)
         disk.make_folders(root / "segments")
 
-    def clear_incoming(self) -> None:
-        """Remove what an interrupted copy left; no row speaks of it, and the recorder still holds it."""
-        for left in self._incoming.iterdir():
-            self._disk.remove(left)
-
-    def make_room(self, size_bytes: int) -> None:
-        """Raise FullError unless `size_bytes` fit beside the reserve."""
-        free_bytes = self._disk.free_bytes(self.root)
-        if free_bytes - size_bytes < self._reserve_bytes:
-            raise FullError(
-                f"The vault has {free_bytes / 1e9:.1f} GB free, which would leave less than its reserve of "
-                f"{self._reserve_bytes / 1e9:.1f} GB; intake waits and nothing is deleted.",
-                hint="Free space on the vault's disk, or give it a larger one; intake resumes by itself.",
-            )
-
-    def draft(self) -> Draft:
-        """Begin a file in the vault."""
-        return Draft(self._disk, self._incoming / f"{random_hex(16)}.part")
-
-    def keep(self, draft: Draft, where: Place, digests: Digests) -> None:
+    def keep(self, draft: Original, where: Place, digests: Digests) -> None:
         """Give a settled draft and its chunk list their names, the list first: a segment has both or neither."""
         folder = self.root / where.folder
-        keep(
-            self._disk,
-            folder / CHUNKS_FILE,
-            [digests.chunk_list],
-            temporary=self._incoming / f"{random_hex(16)}.part",
-        )
+        with Draft(self._disk, self.incoming.temporary()) as chunks:
+            chunks.write(digests.chunk_list)
+            chunks.settle(len(digests.chunk_list))
+            self._disk.make_folders(folder)
+            chunks.rename(folder / CHUNKS_FILE, durably=False)
         draft.rename(self.root / where.key)
+        self._disk.sync_folder(folder)
 
     def original(self, where: Place) -> Path:
         """Give the path of an original."""

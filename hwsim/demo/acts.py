@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from edged.clock import Clock
@@ -18,6 +19,7 @@ from hwsim.demo.stage import Stage
 from hwsim.demo.station import Station
 from hwsim.demo.store import DemoStore
 from hwsim.observer import Message, Observer
+from hwsim.script import clock_error
 
 _PATIENCE_SECONDS = 120.0
 _LOOK_SECONDS = 0.25
@@ -88,8 +90,21 @@ class Acts:
         found = ledger.dockings[ledger.interrupted[0]]["files"]
         expect(0 < early < found, f"{early} of {found} files were sealed when {scene.PULLED} was pulled out")
         self._screen.note(f"{early} of {found} files of {scene.PULLED} were sealed when it was pulled out")
+        self._check_clocks(ledger)
         self._screen.step(f"what was sealed is bounded in time by {', '.join(sorted(ledger.anchored_by))}")
         return ledger
+
+    def _check_clocks(self, ledger: Account) -> None:
+        """See that what the station says of the recorders' clocks is true, where they could be compared."""
+        errors = {recorder.name: clock_error(recorder.order) for recorder in self._recorders}
+        for docking in ledger.dockings.values():
+            name, off, blur = docking["recorder"]["id"], docking["clock_offset_ms"], docking["clock_uncertainty_ms"]
+            if off is None:
+                continue
+            truly = errors[name] / timedelta(milliseconds=1)
+            expect(abs(off - truly) <= blur, f"the clock of {name} was {truly:.0f} ms off, not {off} ± {blur}")
+            found = f"{off / 1000:+.1f} s off the station's, to within {blur / 1000:.1f} s"
+            self._screen.step(f"the clock of {name} was {found}: it logs when it is connected")
 
     def _settled(self) -> Account:
         """Wait until the ledger is published as far as it goes, grows no more, and all footage is watchable."""

@@ -30,7 +30,7 @@ from hwsim.demo.station import Station
 from hwsim.demo.store import DemoStore
 from hwsim.kernel.images import can_hold
 from hwsim.observer import Observer
-from hwsim.script import plan
+from hwsim.script import clock_error, plan
 from hwsim.video import find_camera
 
 _STATION = "demo-station"
@@ -57,7 +57,9 @@ def play(folder: Path, console: Console, *, in_kernel: bool = False) -> None:
         hardware = None
         if in_kernel:
             hardware = running.enter_context(KernelSlots(stage, [recorder.name for recorder in recorders]))
-        slots: Slots = hardware or FolderSlots(stage)
+        slots: Slots = hardware or FolderSlots(
+            stage, clock, {recorder.name: clock_error(recorder.order) for recorder in recorders}
+        )
         station = running.enter_context(Station(stage, None if hardware is None else hardware.user))
         _set_up(stage, station, {**slots.settings(), **_settings(stage, store, broker)}, recorders)
         store.write_credentials(stage.state / "keys" / "s3.toml")

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
+from edged.clock import Clock
 from hwsim.bays import dock, yank
 from hwsim.cards import files_on
 from hwsim.demo.stage import Stage
+from hwsim.layouts.sidecar import connect
 from hwsim.watching import ReadWatch
 
 
@@ -41,8 +44,11 @@ class FolderSlots:
 
     kind = "folders"
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, clock: Clock, errors: Mapping[str, timedelta]) -> None:
+        """`errors` says by how much the clock of each recorder is wrong."""
         self._stage = stage
+        self._clock = clock
+        self._errors = errors
 
     def settings(self) -> Mapping[str, str | float]:
         """Give the keys of `station.toml`."""
@@ -53,8 +59,10 @@ class FolderSlots:
         return recorder
 
     def dock(self, recorder: str) -> None:
-        """Put a recorder into its bay."""
-        dock(self._shelf(recorder), self._stage.bays / recorder)
+        """Put a recorder into its bay; what it writes when it is connected is kept to compare, too."""
+        shown = self._clock.now() + self._errors[recorder]
+        connect(self._stage.originals / recorder, shown)
+        dock(self._shelf(recorder), self._stage.bays / recorder, shown=shown)
 
     @contextmanager
     def dock_and_watch(self, recorder: str) -> Iterator[ReadWatch]:

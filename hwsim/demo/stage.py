@@ -22,7 +22,7 @@ class Stage:
 
     @property
     def originals(self) -> Path:
-        """What each card held before it was first docked."""
+        """What each card held when it was first docked."""
         return self.folder / "originals"
 
     @property

@@ -1,11 +1,15 @@
 """A recorder with side files: position tracks, a log a day, and who it is in `DEVICE.INI`.
 
 `VIDEO/20261121/083000_00001L.MP4` (L: locked by the officer as important) with
-`GPS/20261121/083000_00001.NMEA` and `LOG/20261121.LOG`.
+`GPS/20261121/083000_00001.NMEA` and `LOG/20261121.LOG`, of which the last line says when it was connected.
 """
 
+import os
 import random
-from datetime import datetime
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from hwsim.cards import CardFile, Written
 from hwsim.layouts.layout import Shot, Worn
@@ -56,6 +60,24 @@ class Sidecar:
             ini = CardFile(path=b"DEVICE.INI", content=Written(data=_ini(worn)), modified=shots[0].began)
             files.insert(0, ini)
         return tuple(files)
+
+
+def connect(card: Path, moment: datetime) -> bool:
+    """Have the recorder of a card write what it writes when it is connected: a last line into its log of the day.
+
+    `moment` is what its clock shows then, aware. Says whether it is a recorder of this kind.
+    """
+    try:
+        zone = re.search(r"^zone=(\S+)$", (card / "DEVICE.INI").read_text("ascii", "replace"), re.MULTILINE)
+    except FileNotFoundError:
+        return False
+    here = moment.astimezone(ZoneInfo(zone[1]) if zone else UTC)
+    log = card / f"LOG/{here:%Y%m%d}.LOG"
+    log.parent.mkdir(exist_ok=True)
+    with log.open("ab") as file:
+        file.write(f"{_line(here, 'USB CONNECTED')}\r\n".encode())
+    os.utime(log, (int(here.timestamp()),) * 2)
+    return True
 
 
 def _stem(shot: Shot) -> str:

@@ -21,12 +21,14 @@ from typing import Final, NoReturn
 from rich.console import Console
 
 from edged.errors import EdgedError, FullError
-from tests.bench import ledger, offload, upload, verification
+from tests.bench import bays, ledger, offload, small, upload, verification
 from tests.bench.report import Report, Row
 from tests.bench.setting import FULL, QUICK, Scale, Setting
 
 ROOMS: Final[dict[str, Callable[[Setting], list[Row]]]] = {
     "offload": offload.measure,
+    "small": small.measure,
+    "bays": bays.measure,
     "verification": verification.measure,
     "upload": upload.measure,
     "ledger": ledger.measure,
@@ -69,7 +71,7 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description="Measure edged beside its peers.")
     parser.add_argument(
-        "--quick", action="store_true", help="less of everything: about two minutes instead of most of an hour"
+        "--quick", action="store_true", help="less of everything: a few minutes instead of an hour or more"
     )
     parser.add_argument("--dir", type=Path, default=Path("build"), help="where to work: on the disk to be measured")
     parser.add_argument("--json", type=Path, default=Path("build/bench.json"), help="where to write the numbers")

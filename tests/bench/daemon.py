@@ -37,7 +37,7 @@ def watch(setting: Setting, station: BenchStation) -> list[Row]:
         setting.tell(f"daemon: start {number} of {setting.scale.rounds}")
         make_cold([station.state / "book.sqlite"])
         begun = _CLOCK.monotonic()
-        with _running(station, setting.folder / "daemon.log") as pid:
+        with running(station, setting.folder / "daemon.log") as pid:
             starts.append(_CLOCK.monotonic() - begun)
             _settle(pid)
             resident.append(_resident_mib(pid))
@@ -54,7 +54,7 @@ def watch(setting: Setting, station: BenchStation) -> list[Row]:
 
 
 @contextmanager
-def _running(station: BenchStation, log: Path) -> Iterator[int]:
+def running(station: BenchStation, log: Path) -> Iterator[int]:
     """Hold a daemon that answers; gives its process id."""
     edged = Path(sys.executable).with_name("edged")
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}

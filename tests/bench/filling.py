@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from edged import keys
 from edged.book import Book
 from edged.clock import Clock
-from edged.evidence import bodies
+from edged.evidence import bodies, canonical
 from edged.evidence.digests import CHUNK_BYTES, sha256_hex
 from edged.evidence.ids import (
     CaseId,
@@ -87,15 +87,22 @@ def sealed(number: int, docking: DockingId, recorder: RecorderId) -> bodies.Segm
     )
 
 
+def docking_id(number: int) -> DockingId:
+    """Give the id of a docking by its number."""
+    return DockingId(f"dk-20261121-{number:08x}")
+
+
 def docked(book: Book, number: int, files: int) -> tuple[DockingId, RecorderId]:
     """Append a docking of so many files."""
-    docking, recorder = DockingId(f"dk-20261121-{number:08x}"), RecorderId(f"rec-{number % _RECORDERS:04d}")
+    docking, recorder = docking_id(number), RecorderId(f"rec-{number % _RECORDERS:04d}")
+    # The files themselves are left out of it: nothing of the bench reads them, and they would double the book.
+    inventory = canonical.encode({"v": 1, "docking": docking, "filesystem": None, "items": []})
     body = bodies.Docking(
         docking=docking,
         bay="bay-1",
         recorder=bodies.RecorderInfo(id=recorder, vendor="bench", model="card", serial=recorder, known=True),
         officer=None,
-        inventory_sha256=sha256_hex(docking.encode()),
+        inventory_sha256=sha256_hex(inventory),
         files=files,
         bytes=files * _SIZE_BYTES,
         clock_offset_ms=None,
@@ -103,7 +110,7 @@ def docked(book: Book, number: int, files: int) -> tuple[DockingId, RecorderId]:
         clock_set=False,
         missing=0,
     )
-    book.ledger.append(body)
+    book.ledger.append(body, documents=[inventory])
     return docking, recorder
 
 

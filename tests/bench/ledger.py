@@ -13,7 +13,7 @@ from edged.evidence import bodies, merkle
 from edged.evidence.note import parse_checkpoint, parse_note
 from edged.evidence.proofs import format_proof, parse_proof
 from tests.bench import audit, daemon
-from tests.bench.filling import docked, fill, sealed, undocked
+from tests.bench.filling import PER_DOCKING, docked, docking_id, fill, sealed, undocked
 from tests.bench.report import Row
 from tests.bench.rounds import make_cold, middle, timed
 from tests.bench.setting import Setting
@@ -36,6 +36,8 @@ def measure(setting: Setting) -> list[Row]:
         proofs = [_prove_some(setting, station, number) for number in range(setting.scale.rounds)]
         lives = daemon.watch(setting, station)
     opening = [_open(setting, station) for _ in range(setting.scale.rounds)]
+    status = [_status(setting, station) for _ in range(setting.scale.rounds)]
+    asking = [_ask(setting, station, number) for number in range(setting.scale.rounds)]
     audited = audit.measure(setting, station, filled.entries)
     appended = _append(setting, station)
     entries = f"{filled.entries} entries"
@@ -48,6 +50,8 @@ def measure(setting: Setting) -> list[Row]:
         ),
         Row(what=f"median of {_PROOFS} proofs", unit="ms", edged=[middle(each) for each in proofs]),
         Row(what=f"opening the book, {entries}", unit="ms", edged=opening),
+        Row(what=f"what `edged status` asks of the book, {entries}", unit="ms", edged=status),
+        Row(what=f"what a docking of {PER_DOCKING} files asks of it, without what it writes", unit="ms", edged=asking),
         Row(what="appending segments, each durable", unit="a second", edged=appended),
         Row(what="appending entries, hundreds at once", unit="a second", edged=[filled.entries / filled.seconds]),
         *audited,
@@ -104,6 +108,57 @@ def _open(setting: Setting, station: BenchStation) -> float:
     turn, book = timed(work)
     book.close()
     return 1000 * turn.seconds
+
+
+def _status(setting: Setting, station: BenchStation) -> float:
+    """Ask a cold book what `edged status` asks; gives milliseconds."""
+    setting.tell("ledger: status")
+    make_cold([station.state / "book.sqlite"])
+    book = Book(station.state, station=STATION, clock=SystemClock(), read_only=True)
+
+    def work() -> None:
+        book.facts.totals()
+        book.facts.undetermined(after=0, most=50)
+        book.ledger.size()
+        book.ledger.published_size()
+
+    try:
+        return 1000 * timed(work)[0].seconds
+    finally:
+        book.close()
+
+
+def _ask(setting: Setting, station: BenchStation, number: int) -> float:
+    """Ask a cold book all that one docking asks: half of its files are new, half were there before; milliseconds."""
+    setting.tell(f"ledger: asking as a docking does, round {number + 1} of {setting.scale.rounds}")
+    make_cold([station.state / "book.sqlite"])
+    book = Book(station.state, station=STATION, clock=SystemClock(), read_only=True)
+    facts = book.facts
+    chosen = random.Random(_SEED + number).randrange(max(1, setting.scale.segments // PER_DOCKING))
+    before = facts.docking(docking_id(chosen))
+    if before is None:
+        raise LedgerError(f"There is no docking {chosen}.")
+
+    def work() -> None:
+        facts.open_dockings()
+        facts.last_docking_in(before.bay)
+        facts.last_docking(before.recorder)
+        known = list(facts.found(before.docking))
+        for path in [*known[: PER_DOCKING // 2], *(f"NEW/{each}.MP4" for each in range(PER_DOCKING // 2))]:
+            facts.segment_last_found_at(recorder=before.recorder, path=path, size_bytes=1)
+            facts.found_at(before.docking, path)
+        for found in facts.found(before.docking).values():
+            facts.segment(found.segment)
+            facts.replicas(found.segment)
+        facts.docking_progress(before.docking)
+        facts.lacking_proof(before.docking, "central", sealed_before=before.began)
+        facts.sealed_files(before.docking)
+        facts.clearances(before.docking)
+
+    try:
+        return 1000 * timed(work)[0].seconds
+    finally:
+        book.close()
 
 
 def _append(setting: Setting, station: BenchStation) -> list[float]:

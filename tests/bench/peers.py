@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -17,14 +17,20 @@ from tests.bench.setting import MIB, Setting
 
 _REFLINKS: Final = frozenset({"btrfs", "xfs", "bcachefs"})
 """File systems on which cp shares blocks instead of copying, which it never could from a card."""
+_MANY: Final = 100
 
 
-def find(setting: Setting, name: str, rows: str) -> str | None:
-    """Give the path of a tool that is a Debian package of its own name; None, noted, where it is missing."""
+def find(setting: Setting, name: str, rows: str, *, install: str = "") -> str | None:
+    """Give the path of a tool, by default a Debian package of its own name; None, noted, where it is missing."""
     path = shutil.which(name)
     if path is None:
-        setting.left_out.append(f"{rows}: {name} is not installed; sudo apt-get install {name}")
+        setting.left_out.append(f"{rows}: {name} is not installed; {install or f'sudo apt-get install {name}'}")
     return path
+
+
+def runner(copy: Callable[[str, Path, Path], None], tool: str, source: Path, target: Path) -> Callable[[int], None]:
+    """Give a copying by a tool as the work of a contestant."""
+    return lambda _: copy(tool, source, target)
 
 
 def run(command: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> str:
@@ -46,8 +52,7 @@ def run(command: Sequence[str | Path], environment: Mapping[str, str] | None = N
 
 def cp(source: Path, target: Path) -> None:
     """`cp -r SOURCE TARGET && sync` of what was copied."""
-    never = ["--reflink=never"] if file_system(source) in _REFLINKS else []
-    run(["cp", "-r", *never, source, target])
+    run(["cp", "-r", *_never_shared(source), source, target])
     sync(target)
 
 
@@ -57,9 +62,30 @@ def rclone_copy(rclone: str, source: Path, target: Path) -> None:
     sync(target)
 
 
+def rsync(tool: str, source: Path, target: Path) -> None:
+    """`rsync -a SOURCE/ TARGET && sync` of what was copied."""
+    run([tool, "-a", f"{source}/", target])
+    sync(target)
+
+
+def cp_and_mhl(ascmhl: str, source: Path, target: Path) -> None:
+    """`cp -r SOURCE TARGET && ascmhl create TARGET && sync`: its hashes are read from the page cache, not the disk."""
+    run(["cp", "-r", *_never_shared(source), source, target])
+    run([ascmhl, "create", target])
+    sync(target)
+
+
 def sync(folder: Path) -> None:
-    """`sync` of every file and folder below: of these alone, as others may be busy on the same disk."""
-    run(["sync", folder, *sorted(folder.rglob("*"))])
+    """`sync` of every file and folder below: of these alone, as others may be busy on the same disk.
+
+    Of very many files that takes longer than one `sync` of the whole file system, so they get that.
+    """
+    paths = sorted(folder.rglob("*"))
+    run(["sync", "-f", folder] if len(paths) > _MANY else ["sync", folder, *paths])
+
+
+def _never_shared(source: Path) -> list[str]:
+    return ["--reflink=never"] if file_system(source) in _REFLINKS else []
 
 
 def fio_copy(fio: str, files: Sequence[Path], target: Path) -> float:

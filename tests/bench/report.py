@@ -17,7 +17,7 @@ from tests.bench.setting import Scale
 
 _WIDTH = 132
 
-Unit = Literal["MB/s", "CPU s", "s", "ms", "MiB", "%", "a second"]
+Unit = Literal["MB/s", "CPU s", "CPU s/GB", "s", "ms", "MiB", "%", "a second", "files/s", "times"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +118,7 @@ class Report:
         console.print(table)
         for row in self.rows:
             for text in filter(None, (row.lacking, row.note)):
-                console.print(f"{row.what}: {text}")
+                console.print(f"{row.what}{f' beside {row.peer}' if row.peer else ''}: {text}")
         for text in self.left_out:
             console.print(f"Left out: {text}")
         scale = self.scale

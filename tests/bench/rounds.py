@@ -88,6 +88,11 @@ def rates(turns: Iterable[Turn], size_bytes: int) -> list[float]:
     return [size_bytes / 1e6 / turn.seconds for turn in turns]
 
 
+def cpu_per_gigabyte(turns: Iterable[Turn], size_bytes: int) -> list[float]:
+    """Give CPU seconds a gigabyte (10^9 bytes)."""
+    return [turn.cpu_seconds / (size_bytes / 1e9) for turn in turns]
+
+
 def middle(samples: Iterable[float]) -> float:
     """Give the median."""
     return float(median(samples))

@@ -31,21 +31,47 @@ class Scale:
     """In the book of the ledger's rows; the budget names 1 000 000."""
     idle_seconds: float
     """How long the daemon's idling is watched."""
+    card_bytes: int
+    """Of the card in each of the bays that are busy at once."""
+    small_files: int
+    """On the card of small files."""
+    small_probed: int
+    """On the card of small files of which each is probed, which takes a tenth of a second of the processor."""
     rounds: int = 5
 
     @property
     def needed_bytes(self) -> int:
         """Give what the bench takes of the disk at most: files and two copies, the store, book, and its own slack."""
         uploads = 2 * self.rounds * self.upload_bytes
-        return 4 * self.files_bytes + uploads + 8_000 * self.segments + 2048 * MIB
+        # The cards of the bays are copied once at a time, and removed before the next row is measured.
+        bays = 2 * 16 * self.card_bytes
+        return 4 * self.files_bytes + uploads + bays + 8_000 * self.segments + 2048 * MIB
 
     def with_segments(self, segments: int) -> "Scale":
         """Give the same with a smaller or larger book."""
         return replace(self, segments=segments)
 
 
-QUICK: Final = Scale(name="quick", files_bytes=256 * MIB, upload_bytes=128 * MIB, segments=20_000, idle_seconds=10.0)
-FULL: Final = Scale(name="full", files_bytes=2048 * MIB, upload_bytes=1024 * MIB, segments=1_000_000, idle_seconds=60.0)
+QUICK: Final = Scale(
+    name="quick",
+    files_bytes=256 * MIB,
+    upload_bytes=128 * MIB,
+    segments=20_000,
+    idle_seconds=10.0,
+    card_bytes=32 * MIB,
+    small_files=1_000,
+    small_probed=50,
+)
+FULL: Final = Scale(
+    name="full",
+    files_bytes=2048 * MIB,
+    upload_bytes=1024 * MIB,
+    segments=1_000_000,
+    idle_seconds=60.0,
+    card_bytes=256 * MIB,
+    small_files=10_000,
+    small_probed=200,
+)
 
 
 @dataclass(kw_only=True)
@@ -73,7 +99,7 @@ class Setting:
         files = []
         for number, size_bytes in enumerate(sizes, start=1):
             path = card / f"VID_20261121_{number:06d}_{number:04d}.{'LOG' if size_bytes == _SIDE_BYTES else 'MP4'}"
-            _write_random(path, size_bytes)
+            write_random(path, size_bytes)
             files.append(path)
         return cls(scale=scale, folder=folder, card=folder / "card", files=tuple(files), tell=tell)
 
@@ -88,7 +114,8 @@ class Setting:
         return sum(path.stat().st_size for path in self.files)
 
 
-def _write_random(path: Path, size_bytes: int) -> None:
+def write_random(path: Path, size_bytes: int) -> None:
+    """Make a durable file of random bytes."""
     with path.open("xb") as file:
         left = size_bytes
         while left:

@@ -9,7 +9,9 @@ import { bundleName, checkPath, escapePath, segmentId, splitOrigin } from "../..
 import { leafHash, verifyConsistency, verifyInclusion } from "../../edged/bundles/page/src/evidence/merkle.js";
 import { parseNote } from "../../edged/bundles/page/src/evidence/note.js";
 import { parsePolicy } from "../../edged/bundles/page/src/evidence/policy.js";
-import { printable } from "../../edged/bundles/page/src/verification/words.js";
+import { meaning } from "../../edged/bundles/page/src/verification/anomalies.js";
+import { clockCourses } from "../../edged/bundles/page/src/verification/findings.js";
+import { printable, signedSeconds } from "../../edged/bundles/page/src/verification/words.js";
 import { timeAt } from "../../edged/bundles/page/src/verification/originals.js";
 
 const many = (hashes) => hashes.map(fromHex);
@@ -27,6 +29,12 @@ const CALLS = {
   segment: ([recorder, sha256]) => segmentId(recorder, sha256),
   origin: (origin) => Object.values(splitOrigin(origin)),
   printable: (text) => printable(text),
+  meaning: (body) => {
+    const words = meaning(decode(new TextEncoder().encode(JSON.stringify(body))));
+    return words && [words.en, words.zh];
+  },
+  signed: (ms) => signedSeconds(ms),
+  courses: (entries) => clockCourses(entries.map((data) => parseEntry(fromHex(data)))).map(({ en, zh }) => [en, zh]),
   timeAt: ([sealed, byte]) => timeAt(sealed, byte),
   inclusion: ([index, size, leaf, proof, root]) =>
     verifyInclusion(BigInt(index), BigInt(size), leafHash(fromHex(leaf)), many(proof), fromHex(root)),

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 from edged.clock import SystemClock
 from edged.errors import MalformedError, StoppedError, StorageError, StoreError
 from edged.evidence.digests import CHUNK_BYTES
-from edged.stores.port import MissingError, Store, Upload
+from edged.stores.port import DifferentError, MissingError, Store, Upload
 
 NewUpload = Callable[..., Upload]
 MIB = 1_048_576
@@ -193,6 +193,38 @@ def test_digests_of_another_length_are_refused(new_upload: NewUpload) -> None:
             size_bytes=10,
             locked_until=None,
         )
+
+
+@pytest.mark.parametrize("size_bytes", [0, CHUNK_BYTES + 1])
+def test_a_version_is_confirmed_without_the_file_it_came_from(
+    store: Store, new_upload: NewUpload, parts_log: Any, size_bytes: int
+) -> None:
+    upload = new_upload(size_bytes, until=later(1))
+    stored = store.upload(upload, parts_log, threading.Event())
+    upload.source.unlink()
+    assert store.confirm(upload, stored.version, threading.Event()) == stored
+    longer = replace(upload, locked_until=later(30))
+    confirmed = store.confirm(longer, stored.version, threading.Event())
+    assert (confirmed.version, confirmed.checksum) == (stored.version, stored.checksum)
+    assert confirmed.locked_until is not None
+    assert longer.locked_until is not None
+    assert confirmed.locked_until >= longer.locked_until
+    assert store.confirm(replace(upload, locked_until=None), stored.version, threading.Event()) == confirmed
+    assert parts_log.uploads == {}
+
+
+def test_a_version_of_other_bytes_is_confirmed_by_nobody(store: Store, new_upload: NewUpload, parts_log: Any) -> None:
+    upload = new_upload(12)
+    first = store.upload(upload, parts_log, threading.Event())
+    second = store.put(upload.key, b"other bytes!")
+    assert store.confirm(upload, first.version, threading.Event()).version == first.version
+    with pytest.raises(DifferentError):
+        store.confirm(upload, second.version, threading.Event())
+    with pytest.raises(MissingError):
+        store.confirm(upload, "7" * 32, threading.Event())
+    with pytest.raises(StoreError):
+        store.confirm(upload, None, threading.Event())
+    assert store.newest(upload.key) == b"other bytes!", "nothing was stored"
 
 
 @pytest.mark.parametrize("data", [b"", b"checkpoint\n"])

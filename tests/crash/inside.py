@@ -65,6 +65,9 @@ class ScriptedStore:
     def upload(self, upload: Upload, parts: PartsLog, stop: threading.Event) -> Stored:
         return self.store.upload(upload, parts, stop)
 
+    def confirm(self, upload: Upload, version: str | None, stop: threading.Event) -> Stored:
+        return self.store.confirm(upload, version, stop)
+
     def put(self, key: str, data: bytes, locked_until: datetime | None = None) -> Stored:
         return self.store.put(key, data, locked_until)
 

@@ -1,12 +1,14 @@
 """A station that dies at its N-th durable operation, so that each can be the last one before a crash.
 
 It is the daemon's own parts, put together by the daemon's own code, in a process that is forked for one life. What
-is counted: each operation of the vault's disk, each commit of the book, each erasing on the card, each call to
-central storage (before it, and again when its answer has come). The lives of one station follow each other; the
-last one, which is to survive, ends when the docking has ended.
+is counted: each operation of the vault's disk, each commit of the book, each erasing and each sync of a folder on the
+card, each call to central storage (before it, and again when its answer has come), each part of an upload that the
+store has taken. The lives of one station follow each other; the last one, which is to survive, ends when the docking
+has ended.
 
-A *power cut* also takes away what was not durable yet: a file that was not synced loses its end, a name that was
-not synced in its folder is undone. The book's own durability is SQLite's (WAL, synchronous=FULL) and is not played.
+A *power cut* also takes away what was not durable yet: a file loses half of what it grew by since it was synced, a name
+that was not synced in its folder is undone. The book's own durability is SQLite's (WAL, synchronous=FULL) and is not
+played here; `test_power_loss.py` and `hwsim torture` cut the power below a real ext4.
 """
 
 import multiprocessing
@@ -27,6 +29,7 @@ from edged.station.assembly import StateLock, build
 from edged.station.checking import Checker
 from edged.station.daemon import Daemon
 from edged.stores.port import PartsLog, Store, Stored, Upload
+from edged.vault import incoming
 from edged.vault.disk import Disk
 from tests.crash.inside import ScriptedStore
 
@@ -86,6 +89,8 @@ class Death:
         self._out = life.trace.open("a", buffering=1)
         self._unsynced: set[Path] = set()
         """Files whose content is not durable yet."""
+        self._durable_bytes: dict[Path, int] = {}
+        """How long files were when they were synced last."""
         self._unnamed: list[tuple[Path, Path]] = []
         """Renames, old and new name, that are not durable yet."""
 
@@ -120,11 +125,13 @@ class Death:
         """Note that a file's content is durable."""
         with self._lock:
             self._unsynced.discard(path)
+            self._durable_bytes[path] = path.stat().st_size
 
     def renamed(self, source: Path, target: Path) -> None:
         """Note that a file has a name that a power cut takes away."""
         with self._lock:
             self._unnamed.append((source, target))
+            self._durable_bytes[target] = self._durable_bytes.pop(source, 0)
             if source in self._unsynced:
                 self._unsynced.remove(source)
                 self._unsynced.add(target)
@@ -139,7 +146,8 @@ class Death:
         if self._life.how == "power-cut":
             for path in self._unsynced:
                 if path.exists():
-                    os.truncate(path, path.stat().st_size // 2)
+                    kept = min(self._durable_bytes.get(path, 0), path.stat().st_size)
+                    os.truncate(path, kept + (path.stat().st_size - kept) // 2)
             for old, new in reversed(self._unnamed):
                 if new.exists():
                     new.rename(old)
@@ -156,10 +164,24 @@ class MortalDisk(Disk):
         self._death.step(f"create {path}")
         return super().create(path)
 
+    def create_large(self, path: Path, size_bytes: int) -> int:
+        self._death.step(f"create {path} of {size_bytes}")
+        return super().create_large(path, size_bytes)
+
     def write(self, fd: int, buffer: memoryview, path: Path) -> None:
         self._death.step(f"write {path}")
         self._death.wrote(path)
         super().write(fd, buffer, path)
+
+    def write_at(self, fd: int, buffer: memoryview, offset: int, path: Path) -> None:
+        self._death.step(f"write {path} at {offset}")
+        self._death.wrote(path)
+        super().write_at(fd, buffer, offset, path)
+
+    def cut(self, fd: int, size_bytes: int, path: Path) -> None:
+        self._death.step(f"cut {path} to {size_bytes}")
+        self._death.wrote(path)
+        super().cut(fd, size_bytes, path)
 
     def sync(self, fd: int, path: Path) -> None:
         self._death.step(f"sync {path}")
@@ -185,6 +207,28 @@ class MortalDisk(Disk):
         super().make_folders(folder)
 
 
+class MortalParts:
+    """The real notes of uploads under way; the daemon may die when a part was taken, before that is noted."""
+
+    def __init__(self, parts: PartsLog, death: Death) -> None:
+        self._parts = parts
+        self._death = death
+
+    def load(self, key: str) -> tuple[str, dict[int, str]] | None:
+        return self._parts.load(key)
+
+    def begin(self, key: str, upload_id: str) -> None:
+        self._death.step(f"upload of {key} was begun")
+        self._parts.begin(key, upload_id)
+
+    def done(self, key: str, part: int, etag: str) -> None:
+        self._death.step(f"part {part} of {key} was taken")
+        self._parts.done(key, part, etag)
+
+    def forget(self, key: str) -> None:
+        self._parts.forget(key)
+
+
 class MortalStore(ScriptedStore):
     """The real store; the daemon may die before each call that stores, and after it."""
 
@@ -194,7 +238,7 @@ class MortalStore(ScriptedStore):
 
     def upload(self, upload: Upload, parts: PartsLog, stop: threading.Event) -> Stored:
         self._death.step(f"upload {upload.key}")
-        stored = super().upload(upload, parts, stop)
+        stored = super().upload(upload, MortalParts(parts, self._death), stop)
         self._death.step(f"uploaded {upload.key}")
         return stored
 
@@ -217,9 +261,11 @@ def check(config: Path, *, only: frozenset[str] | None = None) -> list[str]:
 
 
 def _live(life: Life) -> None:
+    # A copy is worth going on with after its first piece, so that small files are enough to die in the middle of one.
+    incoming._NOTE_CHUNKS = 1
     death = Death(life)
-    _watch(death)
     station = read_station(life.config)
+    _watch(death, station.bays.folder or station.paths.state)
     lock = StateLock(station.paths.state)
     parts = build(life.config, SystemClock(), disk=MortalDisk(death))
     assert parts.store is not None
@@ -233,10 +279,10 @@ def _live(life: Life) -> None:
     lock.release()
 
 
-def _watch(death: Death) -> None:
+def _watch(death: Death, cards: Path) -> None:
     """Note each commit; what is erased relative to an open folder, as only the wipe does; what is opened for writing.
 
-    SQLite and Python (PEP 578) tell of these themselves, so nothing of edged is replaced for it.
+    SQLite and Python (PEP 578) tell of these themselves. Of syncs nobody tells: those on a card are seen on their way.
     """
     connect = sqlite3.connect
 
@@ -255,3 +301,12 @@ def _watch(death: Death) -> None:
             death.opened(str(args[0]))
 
     sys.addaudithook(hook)
+
+    sync = os.fsync
+
+    def watched_sync(fd: int) -> None:
+        if (folder := Path(f"/proc/self/fd/{fd}").readlink()).is_relative_to(cards):
+            death.step(f"sync {folder} on the card")
+        sync(fd)
+
+    os.fsync = watched_sync

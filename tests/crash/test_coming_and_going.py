@@ -24,12 +24,13 @@ def day(count: int, size_bytes: int = 1000, *, device: str = RECORDER) -> dict[b
 
 
 def test_a_recorder_pulled_three_times_in_the_middle_is_taken_up_where_it_stood(station: Station) -> None:
-    files = day(24, 1 << 20)
+    files = day(120, 1 << 18)
     card = station.card(RECORDER, files)
     with station.running():
         for times in range(1, 4):
+            before = station.size("segment")
             bay = station.dock(card)
-            wait_for(station, "segment", 5 * times)
+            wait_for(station, "segment", before + 1)
             station.pull(bay)
             assert len(station.bodies("segment")) < len(files)
             wait_for(station, "undocking", times)
@@ -181,13 +182,13 @@ def test_a_file_that_grows_after_the_inventory_is_sealed_whole_and_reported(stat
         station.until_phase(bay, "done", "kept")
     files[clip_path(9)] = b"still recording, and on and on"
     assert station.result().ended == (("cleared", 0),)
-    (anomaly,) = station.anomalies()
+    (anomaly,) = (each for each in station.anomalies() if each["kind"] != "counter-skips")
     assert (anomaly["kind"], anomaly["subject"]["id"]) == ("changed-after-inventory", sg(RECORDER, files[clip_path(9)]))
     station.holds(RECORDER, files)
     station.is_whole()
 
 
-def test_a_file_that_grows_while_it_is_copied_is_sealed_as_far_as_it_was_read_and_stays(station: Station) -> None:
+def test_a_file_that_is_still_written_is_left_until_it_rests_and_nothing_waits_for_it(station: Station) -> None:
     path = clip_path(1)
     bay = station.dock(station.card(RECORDER, {path: b"began" * (LARGE_BYTES // 5), clip_path(2): b"another"}))
     enough = threading.Event()
@@ -195,26 +196,25 @@ def test_a_file_that_grows_while_it_is_copied_is_sealed_as_far_as_it_was_read_an
     def record() -> None:
         with (bay / os.fsdecode(path)).open("ab", buffering=0) as file:
             while not enough.wait(0.002):
-                file.write(b"and on" * 2000)
+                file.write(b"and on" * 20)
 
     recording = threading.Thread(target=record)
     with station.running():
         until(lambda: station.bodies("docking"), "the inventory is taken")
         recording.start()
-        wait_for(station, "segment", 2)
-        # A last piece, which certainly nobody has read.
-        enough.set()
-        recording.join()
-        with (bay / os.fsdecode(path)).open("ab") as file:
-            file.write(b"the end")
-        station.until_phase(bay, "done", "kept")
-    content = (bay / os.fsdecode(path)).read_bytes()
-    (segment,) = [body for body in station.bodies("segment") if body["path"] == escape_path(path)]
-    original = station.originals()[segment["segment"]].read_bytes()
-    assert 0 < len(original) < len(content)
-    assert content.startswith(original)
-    assert [body["subject"]["id"] for body in station.anomalies("changed-before-wipe")] == [segment["segment"]]
-    assert station.result().ended == (("kept", 1),)
+        try:
+            wait_for(station, "segment", 1)
+            until(lambda: "still being written" in station.bay(RECORDER)["text"], "the bay says so")
+            assert [body["path"] for body in station.bodies("segment")] == [escape_path(clip_path(2))]
+        finally:
+            enough.set()
+            recording.join()
+        content = (bay / os.fsdecode(path)).read_bytes()
+        station.until_phase(bay, "done")
+    assert station.originals()[sg(RECORDER, content)].read_bytes() == content
+    (changed,) = station.anomalies("changed-after-inventory")
+    assert changed["detail"]["sealed_bytes"] == len(content)
+    assert station.result().ended == (("cleared", 0),)
     station.is_whole()
 
 
@@ -226,7 +226,7 @@ def test_a_file_that_leaves_after_the_inventory_is_reported_and_nothing_else_is_
         (bay / os.fsdecode(clip_path(9))).unlink()
         station.until_phase(bay, "done", "kept")
     del files[clip_path(9)]
-    (anomaly,) = station.anomalies()
+    (anomaly,) = (each for each in station.anomalies() if each["kind"] != "counter-skips")
     assert (anomaly["kind"], anomaly["detail"]["path"]) == ("gone-after-inventory", escape_path(clip_path(9)))
     assert station.result().ended == (("kept", len(files)),)
     assert not station.bodies("clearance")

@@ -75,7 +75,7 @@ MISTAKES = {
         file="station.toml",
         old='wipe = "after-clearance"',
         new='wipe = "always"',
-        says=("bays.wipe is 'always'", "'after-clearance' or 'never'"),
+        says=("bays.wipe is 'always'", '"after-clearance", "after N days" (1 to 365), or "never"'),
     ),
     "text for a number": Wrong(
         file="station.toml", old="reserve_mib = 16", new='reserve_mib = "16"', says=("paths.reserve_mib is '16'",)
@@ -245,7 +245,9 @@ def test_without_a_tool_footage_is_taken_in_unexamined_and_an_alarm_says_so(
     station: Station, missing: tuple[str, ...], tmp_path: Path
 ) -> None:
     station.configure(media={"derivatives": ["poster", "proxy"]})
-    bay = station.dock(station.card(RECORDER, FILES))
+    # Plain text is told without a tool.
+    files = {path: b"\xff" + content for path, content in FILES.items()}
+    bay = station.dock(station.card(RECORDER, files))
     with inside(station, search=tools_without(tmp_path / "tools", missing)):
         alarm = until(lambda: station.alarm("media"), "the alarm about the tools")
         assert missing[-1] in alarm["text"]
@@ -254,7 +256,7 @@ def test_without_a_tool_footage_is_taken_in_unexamined_and_an_alarm_says_so(
     assert all(body["media"]["unreadable"].startswith("not examined") for body in station.bodies("segment"))
     assert not station.bodies("derivative")
     assert not read_card(bay)
-    station.holds(RECORDER, FILES)
+    station.holds(RECORDER, files)
     station.is_whole()
 
 

@@ -82,7 +82,7 @@ def test_wrong_intake_is_refused_in_one_sentence(station: Station, arguments: tu
         done = intake(station, card, *arguments)
         assert done.returncode == 64
         assert said in done.stderr
-        assert intake(station, station.folder / "nowhere").returncode == 64
+        assert intake(station, station.folder / "nowhere").returncode == 66
         empty = station.folder / "empty"
         empty.mkdir()
         assert intake(station, empty).returncode == 0

@@ -61,12 +61,25 @@ def test_inv_6_a_full_vault_stops_intake_and_says_so_and_resumes_by_itself(
             assert "nothing is deleted" in alarm["text"]
             state = station.until_phase(bay, "waiting", "copying", "listing")
             assert not state["removable"]
+            until(lambda: station.alarm("vault", "no recorder is accepted"), "the alarm of the station")
+            assert station.status()["accepting"] is False
+            other = station.dock(station.card("BC00002", {clip_path(1, "BC00002"): b"another"}))
+            state = until(lambda: station.bay("BC00002")["text"] and station.bay("BC00002"), "the other one waits")
+            assert (state["phase"], state["docking"]) == ("waiting", None)
+            assert "no room" in state["text"]
             # What fits is taken; nothing that is there is touched to make room.
             assert len(station.originals()) == 1
             assert read_card(bay) == files
             assert ballast.exists()
             ballast.unlink()
-            all_ended_well(station, bay, files)
+            station.until_phase(bay, "done", seconds=20)
+            station.until_phase(other, "done", seconds=20)
+            assert station.status()["accepting"] is True
+            assert [docking["recorder"]["id"] for docking in station.bodies("docking")] == [RECORDER, "BC00002"]
+            assert not read_card(bay)
+            station.holds(RECORDER, files)
+            station.is_whole()
+            until(lambda: not station.status()["alarms"], "no alarm is left")
 
 
 def test_inv_6_a_disk_that_refuses_in_the_middle_of_a_copy_loses_nothing(
@@ -99,8 +112,30 @@ def test_inv_6_a_full_disk_under_the_book_stops_intake_and_loses_nothing(station
             ballast = station.state / "ballast"
             fill(ballast)
             bay = station.dock(station.card(RECORDER, files))
-            until(lambda: station.alarm(f"bay {RECORDER}", "is full"), "the alarm about the disk")
-            assert not station.bodies("clearance", "wipe")
+            until(lambda: station.alarm("vault", "paths.state"), "the alarm about the disk")
+            state = until(lambda: station.bay(RECORDER)["text"] and station.bay(RECORDER), "the bay says it")
+            assert (state["phase"], state["docking"]) == ("waiting", None)
+            assert not station.bodies("docking")
+            assert read_card(bay) == files
+            ballast.unlink()
+            all_ended_well(station, bay, files)
+
+
+def test_inv_6_a_book_whose_disk_fills_in_the_middle_of_a_docking_loses_nothing(
+    station: Station, tmp_path: Path
+) -> None:
+    files = {clip_path(n): f"recording {n}".encode() * 1000 for n in range(1, 61)}
+    kept = tmp_path / "kept"
+    station.state.rename(kept)
+    with small_disk(tmp_path / "image", station.state):
+        shutil.copytree(kept, station.state, dirs_exist_ok=True)
+        with station.running():
+            bay = station.dock(station.card(RECORDER, files))
+            wait_for(station, "segment", 3)
+            ballast = station.state / "ballast"
+            fill(ballast)
+            until(lambda: station.alarm("vault", "no recorder is accepted"), "the alarm about the disk")
+            assert not station.bodies("wipe")
             assert read_card(bay) == files
             ballast.unlink()
             all_ended_well(station, bay, files)
@@ -112,8 +147,15 @@ def test_inv_6_a_vault_below_its_reserve_takes_nothing_in_until_there_is_room(st
     station.configure(paths={"reserve_mib": free_mib + (1 << 20)})
     bay = station.dock(station.card(RECORDER, files))
     with station.running():
-        until(lambda: station.alarm(f"bay {RECORDER}", "reserve"), "the alarm about the vault")
+        until(lambda: station.alarm("vault", "reserve"), "the alarm about the vault")
+        until(lambda: "no room" in station.bay(RECORDER)["text"], "the bay says it")
         assert not station.bay(RECORDER)["removable"]
+        refused = station.run(
+            "intake", str(bay), "--recorder", RECORDER, "--officer", "138001", "--reason", "brought by hand"
+        )
+        assert (refused.returncode, "no recorder is accepted" in refused.stderr) == (74, True)
+        told = station.run("status").stdout
+        assert "No recorder is accepted: there is no room" in told
     assert not station.originals()
     assert read_card(bay) == files
     station.configure(paths={"reserve_mib": 16})
@@ -171,9 +213,12 @@ def test_inv_7_of_a_dying_card_every_file_is_sealed_or_said_to_be_unreadable_and
             assert state["phase"] == "kept"
     finally:
         subprocess.run(["umount", bay], check=True)
-    unreadable = {body["detail"]["path"] for body in station.anomalies("unreadable")}
-    assert unreadable == {escape_path(path) for path in files.keys() - good.keys()}
-    assert {path for path, _ in station.result().sealed} == {escape_path(path) for path in good}
+    said = {body["detail"]["path"]: body["kind"] for body in station.anomalies("unreadable", "partly-unreadable")}
+    assert said.keys() == {escape_path(path) for path in files.keys() - good.keys()}
+    sealed = {body["path"]: body for body in station.bodies("segment")}
+    in_part = {path for path, kind in said.items() if kind == "partly-unreadable"}
+    assert sealed.keys() == {escape_path(path) for path in good} | in_part
+    assert {path for path, body in sealed.items() if body["quarantine"]} == in_part
     assert station.result().ended == (("kept", len(files)),)
     assert not station.bodies("clearance", "wipe")
     station.holds(RECORDER, good)

@@ -11,6 +11,7 @@ and `EDGED_KILL_SEED=n` chooses others among them.
 
 import os
 import random
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -67,6 +68,38 @@ def test_killed_at_any_durable_operation_a_docking_still_ends_the_same(
             break
     assert lives > 1
     assert survived, f"a docking took more than {MOST} operations"
+
+
+def test_every_kind_of_durable_operation_is_one_to_die_at(station: Station) -> None:
+    station.dock(station.card(RECORDER, small_card("calm")), "bay-1")
+    trace = station.folder / "trace"
+    assert Life(config=station.config, trace=trace).live()
+    noted = [line.partition(": ")[2] for line in trace.read_text().splitlines() if not line.startswith("opened")]
+    for kind in (
+        r"create .*\.part",
+        r"create .*\.part of \d+",
+        r"write .*\.part$",
+        r"write .*\.part at \d+",
+        r"sync /.*\.part$",
+        r"create .*\.parked",
+        r"write .*\.parked",
+        r"sync .*\.parked",
+        r"remove .*\.parked",
+        "sync folder .*/segments/",
+        r"rename .*\.part to .*\.MP4",
+        "commit",
+        "upload segments/.*",
+        r"upload of segments/.* was begun",
+        r"part 1 of segments/.* was taken",
+        r"part 2 of segments/.* was taken",
+        "uploaded segments/.*",
+        "put ledger/.*/checkpoint",
+        "was put ledger/.*/checkpoint",
+        r"os\.remove .* on the card",
+        r"os\.rmdir .* on the card",
+        "sync .* on the card",
+    ):
+        assert any(re.match(kind, each) for each in noted), (kind, sorted(set(noted)))
 
 
 def die_once(station: Station, files: dict[bytes, bytes], at: int, how: How) -> bool:

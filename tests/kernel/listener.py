@@ -76,7 +76,7 @@ class Listener:
             again=refusal.again,
         )
 
-    def obey(self, do: str, bay: str, path: str) -> object:  # noqa: C901, PLR0911
+    def obey(self, do: str, bay: str, path: str) -> object:  # noqa: C901, PLR0911, PLR0912
         docked = self._docked[bay]
         match do:
             case "list":
@@ -91,6 +91,9 @@ class Listener:
                     return digest.hexdigest()
                 finally:
                     os.close(fd)
+            case "forget":
+                self.source.forget(docked)
+                return None
             case "read-on":
                 # Until it fails.
                 while True:

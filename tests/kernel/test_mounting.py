@@ -161,6 +161,24 @@ def test_wipe_is_on_the_card_when_it_is_told_and_the_card_read_only_again(mounte
         assert sorted(path.name for path in root.rglob("*") if path.is_file()) == ["DEVICE.INI"]
 
 
+def test_second_reading_comes_from_the_medium_and_not_from_what_the_kernel_remembers(
+    mounter: Mounter, card: Card
+) -> None:
+    image = card(FILES)
+    with Listener(mounter) as listener:
+        plug(image, "bay-11")
+        listener.wait("arrival", "bay-11")
+        assert listener.ask("read", "bay-11", PATH)["answer"] == SHA256
+        # The medium gives other bytes from now on: what a loop device reads is its image.
+        at = image.read_bytes().index(CLIP[:512])
+        with image.open("r+b") as medium:
+            medium.seek(at)
+            medium.write(bytes([CLIP[0] ^ 1]))
+        assert listener.ask("forget", "bay-11")["error"] is None
+        rotten = hashlib.sha256(bytes([CLIP[0] ^ 1]) + CLIP[1:]).hexdigest()
+        assert listener.ask("read", "bay-11", PATH)["answer"] == rotten
+
+
 def test_wipe_of_one_bay_leaves_the_others_read_only(mounter: Mounter, card: Card) -> None:
     with Listener(mounter) as listener:
         for bay in ("bay-11", "bay-12"):

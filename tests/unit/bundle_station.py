@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edged.bundles.contents import plan_export
-from edged.bundles.load import FolderFiles
+from edged.bundles.load import FolderFiles, read_blocks
 from edged.bundles.make import make_bundle
 from edged.errors import UnreadableError
 from edged.evidence import bodies, canonical, merkle
@@ -354,8 +354,8 @@ class Station:
     def reason_text(self, digest: Sha256) -> tuple[str, str] | None:
         return self.texts.get(digest)
 
-    def original(self, segment: SegmentId) -> Path:
-        return self.files[segment]
+    def original(self, segment: SegmentId) -> Iterator[bytes]:
+        return read_blocks(self.files[segment])
 
     def derivative(self, segment: SegmentId, kind: str) -> Path | None:
         return self.files.get(f"{segment} {kind}")

@@ -26,7 +26,6 @@ from tests.unit.book_station import (
     classified,
     cleared,
     copied,
-    digests,
     docked,
     sealed,
     sg,
@@ -34,6 +33,7 @@ from tests.unit.book_station import (
     undocked,
     wiped,
 )
+from tests.unit.kept import keep_original
 
 FILES = {"20261121/a.mp4": b"first footage", "20261121/b.mp4": b"second footage" * 700_000, "20261121/c.mp4": b""}
 AGAIN = "20261121/again.mp4"
@@ -73,10 +73,7 @@ class Made:
         day = body.recorded.start
         assert day is not None
         where = place(recorder=body.recorder, segment=body.segment, path=path, day=day)
-        with self.vault.draft() as draft:
-            draft.write(data)
-            draft.settle(len(data))
-            self.vault.keep(draft, where, digests(data))
+        keep_original(self.vault, where, data)
         self.book.ledger.append(body)
         return body
 
@@ -131,7 +128,7 @@ def reopened(folder: Path) -> Made:
         config_folder=config_folder,
         config=config,
         book=book,
-        vault=Vault(config.paths.vault, Disk(), reserve_bytes=0),
+        vault=Vault(config.paths.vault, Disk()),
     )
 
 

@@ -36,7 +36,8 @@ from edged.stores.s3 import S3Settings
 from edged.vault.vault import place
 from hwsim.authority import Authority
 from tests.unit.anchored_station import Witness
-from tests.unit.book_station import STATION, digests, docked, sealed, undocked
+from tests.unit.book_station import STATION, docked, sealed, undocked
+from tests.unit.kept import keep_original
 
 NEVER = threading.Event()
 FILES = {"20261121/a.mp4": b"first footage", "20261121/b.mp4": b"second" * 3_000_000, "20261121/c.mp4": b""}
@@ -94,10 +95,7 @@ class Stored:
             where = place(
                 recorder=segment.recorder, segment=segment.segment, path=path, day="2026-11-21T07:00:00.000+08:00"
             )
-            with self.parts.vault.draft() as draft:
-                draft.write(data)
-                draft.settle(len(data))
-                self.parts.vault.keep(draft, where, digests(data))
+            keep_original(self.parts.vault, where, data)
             book.ledger.append(segment)
             self.segments[path] = segment
         book.ledger.append(undocked(docking, "kept", len(files)))

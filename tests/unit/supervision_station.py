@@ -56,7 +56,7 @@ class LiveView:
     def state(self) -> StateReport:
         alarms = tuple(AlarmReport(source=each.source, since=each.since) for each in self._live.alarms())
         bays = tuple(each.bay for each in self._live.bays())
-        return StateReport(version="0.1.0", origin=ORIGIN, since=SINCE, bays=bays, alarms=alarms)
+        return StateReport(version="0.1.0", origin=ORIGIN, since=SINCE, accepting=True, bays=bays, alarms=alarms)
 
     def bays(self) -> list[BayReport]:
         return [report(each.plain()) for each in self._live.bays()]

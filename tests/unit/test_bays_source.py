@@ -92,6 +92,34 @@ def test_recorders_docked_before_the_start_are_arrivals(intake: Path, source: Di
     assert told.nothing_more()
 
 
+def test_it_is_known_between_which_moments_a_recorder_came(intake: Path, source: DirectorySource, told: Told) -> None:
+    (intake / "OLD").mkdir()
+    source.start()
+    # Nobody knows since when that one is there.
+    assert told.docked().plugged is None
+    before = SystemClock().monotonic()
+    (intake / "NEW").mkdir()
+    came = SystemClock().monotonic()
+    plugged = told.docked().plugged
+    assert plugged is not None
+    # A look a second, and one that settles after that.
+    assert before - 10 <= plugged.earliest <= came
+    assert came <= plugged.latest <= SystemClock().monotonic()
+
+
+def test_after_the_intake_folder_was_away_nobody_knows_when_a_recorder_came(
+    intake: Path, source: DirectorySource, told: Told
+) -> None:
+    source.start()
+    (intake / "A").mkdir()
+    assert told.docked().bay == "A"
+    intake.rename(intake.with_name("away"))
+    assert told.next() == ("departure", "A")
+    time.sleep(1.2)
+    intake.with_name("away").rename(intake)
+    assert told.docked().plugged is None
+
+
 def test_recorder_comes_and_goes(intake: Path, source: DirectorySource, told: Told) -> None:
     source.start()
     (intake / "CAM-1").mkdir()

@@ -104,6 +104,9 @@ class FolderMount:
     def read_only(self) -> None:
         self.changes.append("read_only")
 
+    def forget(self) -> None:
+        self.changes.append("forget")
+
     def lost(self) -> bool:
         return self.is_lost
 
@@ -196,6 +199,50 @@ def test_what_is_there_at_the_start_and_what_comes_later_is_told_with_its_names(
     bench.feed.tell("add", card(2, medium=2))
     bench.wait("arrival", 2)
     assert bench.mounter.asked == [("8:16", 1), ("8:32", 2)]
+
+
+def test_it_is_known_between_which_moments_a_recorder_came(bench: Bench) -> None:
+    begin = SystemClock().monotonic()
+    bench.feed.there["a"] = card(1)
+    bench.feed.there["b"] = card(2, USEC_INITIALIZED="1500000")
+    bench.source.start()
+    arrived = {docked.bay: docked.plugged for docked in (bench.wait("arrival"), bench.wait("arrival", 2))}
+    # Of the one nobody knows since when it is there; of the other udev does.
+    assert arrived[BayId("bay-1")] is None
+    assert arrived[BayId("bay-2")].earliest == 1.5
+    before = SystemClock().monotonic()
+    bench.feed.tell("add", card(3))
+    late = bench.wait("arrival", 3).plugged
+    assert begin <= late.earliest <= before <= late.latest <= SystemClock().monotonic()
+    # What udev says is believed only as far as the device was not looked for in vain after that.
+    bench.feed.tell("add", card(4, USEC_INITIALIZED="1500000"))
+    assert bench.wait("arrival", 4).plugged.earliest >= begin
+
+
+def test_a_card_that_is_let_go_of_and_mounted_again_was_there_all_the_while(bench: Bench) -> None:
+    bench.source.start()
+    bench.feed.tell("add", card(2))
+    bench.wait("arrival")
+    bench.feed.tell("add", card(1))
+    first = bench.wait("arrival", 2).plugged
+    pause = threading.Event()
+    pause.wait(0.05)
+    bench.mounter.mounts[1].is_lost = True
+    bench.feed.lose()
+    again = bench.wait("arrival", 3)
+    assert (again.bay, again.plugged.earliest) == ("bay-1", first.earliest)
+    bench.feed.tell("remove", card(1))
+    bench.wait("departure", 2)
+    bench.feed.tell("add", card(1))
+    assert bench.wait("arrival", 4).plugged.earliest > first.earliest
+
+
+@pytest.mark.parametrize("met", ["", "-5", "1.5", "9" * 40, "١٢٣"])
+def test_a_time_that_udev_cannot_have_said_is_none(bench: Bench, met: str) -> None:
+    bench.feed.there["a"] = card(1, USEC_INITIALIZED=met)
+    bench.source.start()
+    plugged = bench.wait("arrival").plugged
+    assert plugged is None or met == "١٢٣"
 
 
 def test_change_that_changes_nothing_is_not_told(bench: Bench) -> None:

@@ -56,6 +56,7 @@ def book(tmp_path: Path) -> Iterator[Book]:
     append(classified(sg(b"a"), case="case-1"), derived(sg(b"a")), odd("odd", docking=DOCKING))
     clearance = append(cleared([(sg(b"a"), "a.mp4")], proofs))[0].ref
     append(wiped("a.mp4", b"a", clearance), undocked(outcome="kept", remaining=1))
+    append(bodies.Retire(segment=sg(b"a"), store=StoreId("attic"), proofs=()))
     append(stamped(), documents=[b"token"])
     yield book
     book.close()
@@ -183,6 +184,7 @@ def test_missing_rows_are_found(book: Book, table: str) -> None:
         ("derivative", "UPDATE derivative SET bytes = 1"),
         ("classification", "UPDATE classification SET retain_until = '2026-11-22'"),
         ("replica", "UPDATE replica SET checksum = 'other' WHERE store = 'central'"),
+        ("retired", "UPDATE retired SET gone = 1"),
         ("found", "UPDATE found SET how = 'sealed'"),
         ("segment", "UPDATE segment SET officer = '110203'"),
         ("docking", "UPDATE docking SET outcome = NULL"),
@@ -191,9 +193,14 @@ def test_missing_rows_are_found(book: Book, table: str) -> None:
 )
 def test_row_that_was_altered_or_added_is_found(book: Book, table: str, change: str) -> None:
     tamper(book, change)
-    found = list(differences(book.database))
+    found = [text for text in differences(book.database) if not text.startswith("Table total ")]
     assert len(found) == 1
     assert found[0].startswith(f"Table {table} differs from what the entries say: ")
+
+
+def test_total_that_was_altered_is_found(book: Book) -> None:
+    tamper(book, "UPDATE total SET bytes = bytes + 1")
+    assert [text.partition(" differs")[0] for text in differences(book.database)] == ["Table total"]
 
 
 def tamper(book: Book, statement: str) -> None:
@@ -319,6 +326,38 @@ def test_retired_copy_is_no_proof_any_more(book: Book) -> None:
     assert [row.store for row in book.facts.replicas(sg(b"a"))] == [VAULT]
 
 
+def test_retired_vault_copy_is_asked_for_by_nobody_until_it_is_there_again(book: Book) -> None:
+    def asked_for() -> list[bool]:
+        facts = book.facts
+        return [
+            bool(facts.without_replica(VAULT, after=0, most=9)),
+            bool(facts.without_replica("other", after=0, most=9)),
+            bool(facts.without_derivative("proxy", after=0, most=9)),
+            bool(facts.not_retired(VAULT, before="2999", after=0, most=9)),
+            bool(facts.retiring(VAULT, after=0, most=9)),
+        ]
+
+    segment = sg(b"b")
+    media = bodies.Media(container="mp4", video=None, audio=None, duration_ms=None)
+    book.ledger.append(sealed("b2.mp4", b"b").model_copy(update={"media": media}), classified(segment))
+    book.ledger.append(copied(segment))
+    book.ledger.append(bodies.Retire(segment=sg(b"a"), store=VAULT, proofs=()))
+    assert asked_for() == [False, True, True, True, True]
+    retire = bodies.Retire(segment=segment, store=VAULT, proofs=())
+    book.ledger.append(retire)
+    assert asked_for() == [False, False, False, False, True]
+    assert book.facts.totals()["retired"] == 2
+    assert book.facts.retired(segment, VAULT).gone == 0  # type: ignore[union-attr]
+    for each in (sg(b"a"), segment):
+        book.ledger.append(bodies.Retire.model_validate(retire.plain() | {"segment": each, "phase": "done"}))
+    assert asked_for() == [False, False, False, False, False]
+    assert book.facts.retired(segment, VAULT).gone == 1  # type: ignore[union-attr]
+    book.ledger.append(copied(segment))
+    assert asked_for() == [False, True, True, True, False]
+    assert book.facts.retired(segment, VAULT) is None
+    assert list(differences(book.database)) == []
+
+
 def test_totals_count_what_is_there(book: Book) -> None:
     assert book.facts.totals() == {
         "segments": 1,
@@ -326,6 +365,7 @@ def test_totals_count_what_is_there(book: Book) -> None:
         "quarantined": 0,
         "reread": 1,
         "replicated": 1,
+        "retired": 0,
         "undetermined": 1,
         "wiped": 1,
         "anomalies": 1,

@@ -1,8 +1,10 @@
 """Registers and notes of work: ordinary data, kept once, cited by digest, and lost at no harm."""
 
 import hashlib
+import json
 import sqlite3
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -76,18 +78,59 @@ def test_document_that_is_not_there_is_unreadable(book: Book) -> None:
 
 
 def test_records_of_cases_are_kept_once_and_in_order(book: Book) -> None:
-    rows = [case("b", '{"n":1}'), case("a", '{"n":2}'), case("b", '{"n":1}'), case("b", '{"n":3}')]
+    rows = [case("b", about(n=1)), case("a", about(n=2)), case("b", about(n=1)), case("b", about(n=3))]
     book.registers.add_cases(rows)
     book.registers.add_cases(rows)
-    assert book.registers.cases() == ['{"n":1}', '{"n":2}', '{"n":3}']
+    assert cases(book) == [about(n=1), about(n=2), about(n=3)]
+
+
+@pytest.mark.parametrize(
+    ("record", "is_meant"),
+    [
+        ({}, True),
+        ({"officer": "P2"}, True),
+        ({"recorder": "rec-2"}, False),
+        ({"recorder": None}, True),
+        ({"recorder": None, "officer": "P2"}, False),
+        ({"from": "2026-11-23T00:30:00+14:00", "until": "2026-11-23T09:00:00+14:00"}, True),
+        ({"from": "2026-11-20T00:30:00-12:00", "until": "2026-11-20T09:00:00-12:00"}, True),
+        ({"from": "2026-11-26T08:00:00+08:00", "until": "2026-11-26T09:00:00+08:00"}, False),
+        ({"from": "2026-11-16T08:00:00+08:00", "until": "2026-11-16T09:00:00+08:00"}, False),
+        ({"from": "2020-01-01T00:00:00+08:00", "until": "2030-01-01T00:00:00+08:00"}, True),
+    ],
+)
+def test_footage_is_compared_with_what_may_mean_it(
+    book: Book, record: dict[str, str | None], *, is_meant: bool
+) -> None:
+    text = about(**record)
+    book.registers.add_cases([case("a", text)])
+    assert cases(book) == ([text] if is_meant else [])
+
+
+def test_time_at_the_end_of_the_calendar_meets_every_record(book: Book) -> None:
+    book.registers.add_cases([case("a", about())])
+    first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+    assert book.registers.cases_about(recorder="rec-1", officer=None, begin=first, end=last) == [about()]
+
+
+def about(**changes: object) -> str:
+    """Give a record of recorder rec-1 and officer P1 on 21 November."""
+    record = {"recorder": "rec-1", "officer": "P1", "from": "2026-11-21T08:00:00+08:00"}
+    return json.dumps(record | {"until": "2026-11-21T09:00:00+08:00"} | changes)
+
+
+def cases(book: Book) -> list[str]:
+    """Give what footage of rec-1 by P1 may be meant by."""
+    begin = datetime(2026, 11, 21, 8, 10, tzinfo=UTC)
+    return book.registers.cases_about(recorder="rec-1", officer="P1", begin=begin, end=begin + timedelta(minutes=5))
 
 
 def test_records_of_one_file_are_kept_together_or_not_at_all(book: Book) -> None:
     broken = CaseRow(case="c", record=None, source="0" * 64)  # type: ignore[arg-type]
-    book.registers.add_cases([case("a")])
+    book.registers.add_cases([case("a", about())])
     with pytest.raises(sqlite3.IntegrityError):
-        book.registers.add_cases([case("b", '{"n":1}'), broken])
-    assert book.registers.cases() == ["{}"]
+        book.registers.add_cases([case("b", about(n=1)), broken])
+    assert cases(book) == [about()]
 
 
 # ------------------------------------------------------------------------------------------------------ work

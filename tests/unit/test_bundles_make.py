@@ -158,7 +158,7 @@ def test_the_same_export_gives_the_same_bytes_again(case: Case, folder: Path, tm
 
 def test_originals_lie_there_byte_for_byte_under_their_names(case: Case, folder: Path) -> None:
     for segment, name in ((case.video, "A.MP4"), (case.photo, "B.JPG"), (case.empty, "C.MP4")):
-        assert (folder / "data/segments" / segment / name).read_bytes() == case.station.original(segment).read_bytes()
+        assert (folder / "data/segments" / segment / name).read_bytes() == case.station.files[segment].read_bytes()
 
 
 def test_texts_that_may_not_be_disclosed_stay_out(tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_the_report_says_the_verdict_under_the_stations_own_root(folder: Path) -
 
 def test_a_vault_file_that_changed_stops_the_making_and_names_the_segment(tmp_path: Path) -> None:
     station, segment, seq = small(tmp_path)
-    station.original(segment).write_bytes(b"fiIm")
+    station.files[segment].write_bytes(b"fiIm")
     with pytest.raises(MalformedError, match=f"{segment}.*no longer what was sealed"):
         make_bundle(station, seq, tmp_path / "b")
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]
@@ -224,7 +224,7 @@ def test_a_vault_file_that_changed_stops_the_making_and_names_the_segment(tmp_pa
 
 def test_a_vault_file_that_is_gone_stops_the_making_and_names_the_segment(tmp_path: Path) -> None:
     station, segment, seq = small(tmp_path)
-    station.original(segment).unlink()
+    station.files[segment].unlink()
     with pytest.raises(UnreadableError, match=segment):
         make_bundle(station, seq, tmp_path / "b")
     assert not (tmp_path / "b").exists()
@@ -232,7 +232,7 @@ def test_a_vault_file_that_is_gone_stops_the_making_and_names_the_segment(tmp_pa
 
 def test_a_link_in_the_vaults_place_is_not_followed(tmp_path: Path) -> None:
     station, segment, seq = small(tmp_path)
-    place = station.original(segment)
+    place = station.files[segment]
     place.rename(tmp_path / "moved")
     place.symlink_to(tmp_path / "moved")
     with pytest.raises(UnreadableError, match=segment):

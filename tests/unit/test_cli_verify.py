@@ -31,4 +31,4 @@ def test_the_command_takes_authorities_and_a_policy(tmp_path: Path, capsys: pyte
     said = edged(*verify, "--policy", rules)
     assert (said.code, "line 1: 'nobody' is defined on no line before" in said.err) == (64, True)
     assert edged(*verify, "--tsa", rules).code == 64
-    assert edged(*verify, "--policy", tmp_path / "nothing").code == 64
+    assert edged(*verify, "--policy", tmp_path / "nothing").code == 66

@@ -68,7 +68,7 @@ def refused(folder: Path) -> str:
 def test_right_file_is_read_with_its_defaults(folder: Path) -> None:
     config = read_station(folder)
     assert (config.station.id, config.paths.reserve_mib) == ("st-07", 1024)
-    assert (config.bays.at_once, config.bays.settle_seconds) == (4, 1.0)
+    assert (config.bays.at_once, config.bays.settle_seconds) == (8, 1.0)
     assert config.store is not None
     assert (config.store.lock_horizon_days, config.store.region) == (365, "us-east-1")
     assert config.media.derivatives == ("poster", "proxy")

@@ -223,6 +223,9 @@ MODELS: Final[Mapping[str, type[BaseModel]]] = {
     "\n`recorders/*.toml`, one file": profiles.Profile,
     "\n`[id_file]`: ": profiles.IdFile,
     "\n`[unlock]` and `[clock]`: ": profiles.Unlock,
+    "\n`[[clock_reading]]`: ": profiles.ClockWay,
+    "\n`[container_time]`: ": profiles.ContainerTime,
+    "\n`[recording]`: ": profiles.RecordingHabits,
     "\n`[[layout]]`: ": profiles.LayoutRule,
     "\n`[[matter]]`:\n": matters.Matter,
     "\n`[[matter.stage]]`:\n": matters.Stage,
@@ -313,7 +316,7 @@ def test_every_kind_of_anomaly_is_in_the_manual() -> None:
     for function in functions:
         calls = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
         for call in calls:
-            if ast.unparse(call.func).rpartition(".")[2] != "Anomaly":
+            if ast.unparse(call.func).rpartition(".")[2] not in {"Anomaly", "Oddity"}:
                 continue
             kind = next(word.value for word in call.keywords if word.arg == "kind")
             noted |= texts_in(kind) if isinstance(kind, ast.Constant) else assigned(function, ast.unparse(kind))

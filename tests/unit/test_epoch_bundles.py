@@ -33,7 +33,6 @@ from tests.unit.book_station import (
     Ticking,
     classified,
     copied,
-    digests,
     docked,
     sealed,
     sg,
@@ -41,6 +40,7 @@ from tests.unit.book_station import (
 )
 from tests.unit.bundle_station import Forgery
 from tests.unit.calling import Caller
+from tests.unit.kept import keep_original
 from tests.unit.made_station import FILES, Made, make_used
 from tests.unit.test_independent_verifier import not_verified, without_words, written
 
@@ -106,11 +106,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     segment = sealed("20261121/d.mp4", BODY, docking=LATER)
     day = segment.recorded.start
     assert day is not None
-    with made.vault.draft() as draft:
-        draft.write(BODY)
-        draft.settle(len(BODY))
-        where = place(recorder=segment.recorder, segment=segment.segment, path=segment.path, day=day)
-        made.vault.keep(draft, where, digests(BODY))
+    where = place(recorder=segment.recorder, segment=segment.segment, path=segment.path, day=day)
+    keep_original(made.vault, where, BODY)
     ledger.append(segment, *(copied(segment.segment, store) for store in (VAULT, CENTRAL)))
     moved = sg(FILES["20261121/a.mp4"])
     before = made.book.facts.classification(moved)

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from edged.clock import SystemClock
 from edged.errors import UnreadableError, UsageError
 from hwsim.bays import DockedCard, dock, docked, yank
+from hwsim.demo.slots import FolderSlots
+from hwsim.demo.stage import Stage
 from hwsim.quick import quick_card
 from hwsim.watching import ReadWatch
 
@@ -99,13 +102,48 @@ def test_the_commands_make_dock_list_and_pull_a_card(tmp_path: Path, intake: Pat
     )
     assert made.returncode == 0, made.stderr
     assert "VIDEO/20261121/083000_00001L.MP4" in made.stdout
-    assert hwsim("dock", tmp_path / "c", intake / "X").returncode == 0
-    assert hwsim("list", intake).stdout.startswith("X\t6\t")
+    assert hwsim("dock", tmp_path / "c", intake / "X", "--clock-error", "97").returncode == 0
+    assert hwsim("list", intake).stdout.startswith(("X\t6\t", "X\t7\t"))
+    assert any(log.read_text().endswith(" USB CONNECTED\n") for log in (intake / "X/LOG").iterdir())
     out = hwsim("yank", intake / "X", tmp_path / "d", "--reading", "*.MP4", "--patience", "0.2")
     assert out.returncode == 69
     assert "it stays docked" in out.stderr
     assert hwsim("yank", intake / "X", tmp_path / "d").returncode == 0
     assert (tmp_path / "d" / "DEVICE.INI").is_file()
+
+
+def test_a_recorder_with_a_log_writes_into_it_that_it_was_connected(tmp_path: Path, intake: Path) -> None:
+    ini = b"[device]\r\nserial=SC20451\r\nzone=Asia/Shanghai\r\n"
+    quick_card(tmp_path / "card", {b"DEVICE.INI": ini, b"LOG/20261122.LOG": b"2026-11-22 08:00:00 POWER ON\r\n"})
+    shown = datetime(2026, 11, 21, 23, 59, 58, tzinfo=UTC)
+    dock(tmp_path / "card", intake / "X", shown=shown)
+    log = intake / "X/LOG/20261122.LOG"
+    assert log.read_text().splitlines()[1:] == ["2026-11-22 07:59:58 USB CONNECTED"]
+    assert log.stat().st_mtime == shown.timestamp()
+
+
+def test_other_recorders_write_nothing_when_they_are_connected(intake: Path, card: Path) -> None:
+    dock(card, intake / "CAM-07", shown=datetime(2026, 11, 22, tzinfo=UTC))
+    assert docked(intake) == (DockedCard(name="CAM-07", files=2, size_bytes=101),)
+
+
+def test_what_a_recorder_of_the_demo_writes_when_it_is_connected_is_kept_to_compare(tmp_path: Path) -> None:
+    stage = Stage(folder=tmp_path)
+    stage.bays.mkdir()
+    for shelf in (stage.recorders, stage.originals):
+        shelf.mkdir()
+        quick_card(shelf / "SC20451", {b"DEVICE.INI": b"zone=UTC\n"})
+    slots = FolderSlots(stage, SystemClock(), {"SC20451": timedelta(seconds=100)})
+    slots.dock("SC20451")
+    (docked_log,) = (stage.bays / "SC20451/LOG").iterdir()
+    (kept_log,) = (stage.originals / "SC20451/LOG").iterdir()
+    assert docked_log.read_text() == kept_log.read_text()
+
+
+def test_a_card_at_a_port_cannot_be_written_to(card: Path) -> None:
+    done = hwsim("dock", card, "pci-0000:00:14.0-usb-0:2.1", "--kernel", "--clock-error", "60")
+    assert done.returncode == 64
+    assert "cannot be written to any more" in done.stderr
 
 
 def test_without_arguments_the_help_is_shown() -> None:

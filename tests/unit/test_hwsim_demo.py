@@ -71,7 +71,7 @@ def test_settings_change_their_keys_and_nothing_else() -> None:
     assert values["bays"]["at_once"] == 3
     assert values["store"] == {"kind": "s3", "id": "x"}
     gone = set(before.splitlines()) - set(text.splitlines())
-    assert gone == {'folder = "$bays"', "at_once = 4"}
+    assert gone == {'folder = "$bays"', "at_once = 8"}
 
 
 def test_a_setting_that_is_there_as_a_comment_is_set_in_its_place() -> None:

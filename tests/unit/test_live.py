@@ -72,10 +72,120 @@ def test_rate_and_remaining_time_follow_from_what_was_read(live: Live, clock: Ti
     assert (live.bays()[0].bytes_per_second, live.bays()[0].seconds_left) == (1000, 9)
     clock.seconds = 1.1
     live.progress("bay-1", 1000)
-    assert (live.bays()[0].bytes_per_second, live.bays()[0].seconds_left) == (1000, 8)
+    assert (live.bays()[0].bytes_per_second, live.bays()[0].seconds_left) == (1818, 4)
     clock.seconds = 2
     live.progress("bay-1", 8000)
-    assert (live.bays()[0].bytes_per_second, live.bays()[0].seconds_left) == (9000, 0)
+    assert (live.bays()[0].bytes_per_second, live.bays()[0].seconds_left) == (5000, 0)
+
+
+def pace(live: Live) -> tuple[int, int | None]:
+    (bay,) = live.bays()
+    return bay.bytes_per_second, bay.seconds_left
+
+
+def test_rate_is_that_of_the_last_seconds(live: Live, clock: Ticking) -> None:
+    live.set_bay("bay-1", "copying", bytes=1_000_000)
+    for second in range(1, 20):
+        clock.seconds = second
+        live.progress("bay-1", 10_000 if second < 11 else 100)
+    rate, left = pace(live)
+    assert rate == 100
+    assert left == (1_000_000 - 100_000 - 900) // 100
+
+
+def test_one_slow_moment_does_not_shake_the_rate(live: Live, clock: Ticking) -> None:
+    live.set_bay("bay-1", "copying", bytes=1_000_000)
+    for tenth in range(1, 100):
+        clock.seconds = tenth / 10
+        live.progress("bay-1", 1000 if tenth != 97 else 0)
+    assert 9000 < pace(live)[0] <= 10_000
+
+
+def test_recorder_that_stalls_has_no_remaining_time(live: Live, clock: Ticking) -> None:
+    live.set_bay("bay-1", "copying", bytes=10_000)
+    for second in range(1, 6):
+        clock.seconds = second
+        live.progress("bay-1", 1000)
+    assert pace(live) == (1000, 5)
+    clock.seconds = 8
+    rate, left = pace(live)
+    assert 0 < rate < 1000
+    assert left is not None
+    assert left > 5
+    clock.seconds = 11
+    assert pace(live) == (0, None)
+    clock.seconds = 12
+    live.progress("bay-1", 1000)
+    assert pace(live)[0] > 0
+
+
+def test_securing_has_a_rate_of_what_is_read_back_and_uploaded(live: Live, clock: Ticking) -> None:
+    live.set_bay("bay-1", "copying", docking="dk-1", files=4, bytes=1000)
+    live.secured("dk-1", 500)
+    live.secured("dk-of-another", 7)
+    live.set_bay("bay-1", "securing")
+    clock.seconds = 1
+    live.secured("dk-1", 100)
+    assert pace(live) == (100, 14)
+    # A docking that is continued: three of four files were read back before this daemon started, and two uploaded.
+    live.set_bay("bay-1", "securing", reread=3, replicated=2)
+    clock.seconds = 2
+    live.secured("dk-1", 650)
+    assert pace(live) == (375, 2)
+    live.set_bay("bay-1", "safe")
+    assert pace(live) == (0, None)
+
+
+def test_next_docking_in_a_bay_has_secured_nothing(live: Live, clock: Ticking) -> None:
+    live.set_bay("bay-1", "copying", docking="dk-1", bytes=1000)
+    live.secured("dk-1", 2000)
+    live.set_bay("bay-1", "securing", docking="dk-2")
+    clock.seconds = 1
+    live.secured("dk-2", 1000)
+    assert pace(live) == (1000, 1)
+
+
+def test_erasing_has_a_remaining_time_and_no_bytes(live: Live, clock: Ticking) -> None:
+    live.set_bay("bay-1", "wiping", files=10, wiped=0)
+    for second in range(1, 5):
+        clock.seconds = second
+        live.set_bay("bay-1", "wiping", wiped=2 * second)
+    assert pace(live) == (0, 1)
+
+
+@pytest.mark.parametrize("phase", get_args(Phase))
+def test_lamp_follows_from_the_state(live: Live, phase: Phase) -> None:
+    live.set_bay("bay-1", phase)
+    (bay,) = live.bays()
+    if phase == "refused":
+        assert bay.lamp == "attention"
+    else:
+        assert bay.lamp == ("free" if bay.removable else "busy")
+    assert bay.plain()["lamp"] == bay.lamp
+
+
+def test_lamp_asks_for_attention_while_the_bay_has_an_alarm(live: Live) -> None:
+    live.set_bay("bay-1", "waiting")
+    live.set_bay("bay-10", "copying")
+    live.alarm("bay bay-1", "The card gives errors.")
+    live.alarm("upload", "It does not answer.")
+    assert [(bay.lamp, bay.removable) for bay in live.bays()] == [("attention", False), ("busy", False)]
+    live.calm("bay bay-1")
+    assert live.bays()[0].lamp == "busy"
+
+
+def test_lamp_asks_for_attention_where_files_stayed_that_should_not_have(live: Live) -> None:
+    live.set_bay("bay-1", "kept", attention=True)
+    assert (live.bays()[0].lamp, live.bays()[0].removable) == ("attention", True)
+
+
+def test_whoever_waits_for_a_change_is_woken_by_it(live: Live) -> None:
+    seen = live.changes(-1, 0)
+    assert live.changes(seen, 0) == seen
+    told = threading.Thread(target=live.set_bay, args=("bay-1", "waiting"))
+    told.start()
+    assert live.changes(seen, 10) > seen
+    told.join()
 
 
 def test_more_bytes_than_were_listed_leave_no_negative_time(live: Live, clock: Ticking) -> None:

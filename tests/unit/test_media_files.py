@@ -16,7 +16,7 @@ import pytest
 from edged.clock import SystemClock
 from edged.errors import StoppedError, StorageError, ToolError, UnreadableError
 from edged.media.facts import MediaFacts, Unreadable, Why
-from edged.media.media import Derivative, Media
+from edged.media.media import Derivative, Media, looks_like_text
 from edged.media.plan import Kind, NoDerivative
 from edged.media.sandbox import SEARCH, Sandbox
 from edged.media.whole import is_whole_jpeg, is_whole_mp4
@@ -374,3 +374,26 @@ def test_an_ffprobe_that_knows_no_such_option_says_nothing_about_the_file(
 def test_a_file_that_went_away_is_no_unreadable_media(media: Media, tmp_path: Path) -> None:
     with pytest.raises(UnreadableError):
         media.probe(tmp_path / "gone.mp4", GOING)
+
+
+@pytest.mark.parametrize(
+    ("content", "is_text"),
+    [
+        (b"$GPGGA,080000.00,3114.1,N\r\n" * 1000, True),
+        ("\ufeff设备=EG01234\n".encode(), True),
+        (b"", False),
+        (b"text and then \x00", False),
+        (b"\xff\xd8\xff\xe0", False),
+        ("换行".encode()[:-1], False),
+        (b"a" * ((1 << 20) + 1), False),
+    ],
+)
+def test_only_a_short_file_of_nothing_but_text_is_told_without_a_program(
+    tmp_path: Path, content: bytes, *, is_text: bool
+) -> None:
+    (tmp_path / "file").write_bytes(content)
+    assert looks_like_text(tmp_path / "file") == is_text
+    if is_text:
+        # No sandbox is there at all.
+        media = Media(Sandbox(SystemClock(), search=str(tmp_path)))
+        assert media.probe(tmp_path / "file", GOING) == Unreadable(reason=Why.NO_MEDIA)

@@ -41,7 +41,7 @@ def test_mount_request_comes_back_as_it_went(major: int, minor: int, medium: int
     assert request.number == (major, minor)
 
 
-@pytest.mark.parametrize("change", ["writable", "read_only", "unmount"])
+@pytest.mark.parametrize("change", ["writable", "read_only", "forget", "unmount"])
 def test_change_comes_back_as_it_went(change: Change) -> None:
     assert read_request(write_request(change)) == change
 

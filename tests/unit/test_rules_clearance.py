@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -24,6 +25,8 @@ EPOCH = EpochId("2026-11-abcd")
 OLD_EPOCH = EpochId("2026-01-0123")
 CENTRAL, SECOND = StoreId("central"), StoreId("second")
 SIZE = 100
+NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
+SEALED = NOW - timedelta(days=30)
 
 
 def proof(seq: int, epoch: EpochId = EPOCH) -> Proof:
@@ -50,6 +53,7 @@ def card_file(number: int) -> CardFile:
         sealed=proof(seq),
         accounted=proof(seq + 1),
         quarantined=False,
+        sealed_at=SEALED,
         copies=(copy(segment, VAULT, seq + 2), copy(segment, CENTRAL, seq + 3), copy(segment, SECOND, seq + 4)),
     )
 
@@ -58,7 +62,10 @@ GOOD = ClearanceFacts(
     docking=DockingId("d-1"),
     open=True,
     wipe="after-clearance",
+    wipe_delay=timedelta(),
+    now=NOW,
     unsealed=0,
+    distrusted=0,
     stores=frozenset({CENTRAL, SECOND}),
     published={EPOCH: SIZE},
     files=(card_file(1), card_file(2)),
@@ -88,6 +95,8 @@ ALL: dict[str, tuple[Spoil, str]] = {
     "set never to wipe": (lambda f: replace(f, wipe="never"), "The station is set never to erase recorders."),
     "unsealed files": (lambda f: replace(f, unsealed=1), "1 files on the card are not sealed yet."),
     "unsealed count that makes no sense": (lambda f: replace(f, unsealed=-1), "-1 files on the card"),
+    "a file that is not trusted": (lambda f: replace(f, distrusted=1), "1 files on the card are in quarantine"),
+    "quarantined": (lambda f: first(f, quarantined=True), "1 files on the card are in quarantine"),
     "no store": (lambda f: replace(f, stores=frozenset()), "No central store is configured."),
     "the vault named as the store": (
         lambda f: replace(f, stores=frozenset({VAULT})),
@@ -97,7 +106,10 @@ ALL: dict[str, tuple[Spoil, str]] = {
 """What keeps every file."""
 
 ONE: dict[str, tuple[Spoil, str]] = {
-    "quarantined": (lambda f: first(f, quarantined=True), "It is in quarantine"),
+    "sealed less long ago than files stay": (
+        lambda f: replace(first(f, sealed_at=NOW - timedelta(days=6)), wipe_delay=timedelta(days=7), now=NOW),
+        "It stays on the recorder until 2026-11-23 08:00 UTC.",
+    ),
     "never sealed": (lambda f: first(f, segment=None), "It is not sealed."),
     "no segment entry": (lambda f: first(f, sealed=None), "It is not sealed."),
     "seal not published": (lambda f: first(f, sealed=proof(SIZE)), "Its seal is not under a published checkpoint yet."),
@@ -245,8 +257,10 @@ def holds(facts: ClearanceFacts, file: CardFile) -> bool:
         facts.open
         and facts.wipe == "after-clearance"
         and facts.unsealed == 0
+        and facts.distrusted == 0
+        and not any(each.quarantined for each in facts.files)
+        and (not facts.wipe_delay or file.sealed_at + facts.wipe_delay <= facts.now)
         and file.segment is not None
-        and not file.quarantined
         and published(file.sealed)
         and published(file.accounted)
         and in_vault
@@ -280,13 +294,17 @@ FILES = st.builds(
     accounted=st.one_of(PROOFS, PROOFS, PROOFS, st.none()),
     quarantined=MOSTLY.map(lambda ok: not ok),
     copies=st.lists(COPIES, min_size=1, max_size=6).map(tuple),
+    sealed_at=st.sampled_from([SEALED, NOW + timedelta(hours=1)]),
 )
 FACTS = st.builds(
     ClearanceFacts,
     docking=st.just(GOOD.docking),
     open=MOSTLY,
     wipe=st.sampled_from(["after-clearance"] * 9 + ["never"]),
+    wipe_delay=st.sampled_from([timedelta()] * 4 + [timedelta(days=1), timedelta(days=31)]),
+    now=st.just(NOW),
     unsealed=st.sampled_from([0] * 9 + [1]),
+    distrusted=st.sampled_from([0] * 9 + [1]),
     stores=st.sampled_from([frozenset({CENTRAL}), frozenset({CENTRAL, SECOND}), frozenset({VAULT}), frozenset()]),
     published=st.sampled_from([{EPOCH: SIZE}, {EPOCH: SIZE, OLD_EPOCH: 3}, {}]),
     files=st.lists(FILES, max_size=3).map(tuple),

@@ -14,10 +14,14 @@ from edged.config import read_station
 from edged.errors import ConfigError
 from edged.evidence import digests
 from edged.evidence.digests import Digester, has_sm3
+from edged.evidence.ids import RecorderId
 from edged.evidence.verification import Report, reading
 from edged.offload.copying import copy
+from edged.offload.reading import CardReader
+from edged.offload.ring import Ring
 from edged.station import assembly
 from edged.vault.disk import Disk
+from edged.vault.incoming import Source
 from edged.vault.vault import Vault
 from tests.independent import verifier
 from tests.unit.bundle_station import Forgery, Station, failing, open_questions
@@ -42,10 +46,13 @@ def test_sm3_of_the_standard_s_examples() -> None:
 @pytest.mark.parametrize("sm3", [True, False])
 def test_one_pass_copies_and_computes_what_is_asked_for(tmp_path: Path, *, sm3: bool) -> None:
     (tmp_path / "card").write_bytes(FILM)
-    draft = Vault(tmp_path / "vault", Disk(), reserve_bytes=0).draft()
-    source = os.open(tmp_path / "card", os.O_RDONLY)
-    found = copy(source, draft, on_bytes=lambda _: None, stop=Event(), sm3=sm3)
-    os.close(source)
+    source = Source(recorder=RecorderId("r"), path="card", size_bytes=len(FILM), modified_ns=0)
+    draft = Vault(tmp_path / "vault", Disk()).incoming.begin(source)
+    fd = os.open(tmp_path / "card", os.O_RDONLY)
+    reader = CardReader(fd, clock=SystemClock(), stop=Event(), still_there=lambda: None)
+    with Ring() as ring:
+        found = copy(reader, draft, ring, on_bytes=lambda _: None, sm3=sm3).digests
+    os.close(fd)
     assert found.sha256 == hashlib.sha256(FILM).hexdigest()
     assert found.sm3 == (SM3 if sm3 else None)
     draft.discard()

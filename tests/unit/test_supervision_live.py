@@ -211,11 +211,12 @@ def test_an_idle_station_says_nothing_and_a_new_connection_everything(
 
 def test_each_payload_has_its_schema_and_nothing_else_passes_for_it() -> None:
     alarms = (AlarmReport(source="upload", since=SINCE),)
-    state = StateReport(version="0.1.0", origin=ORIGIN, since=SINCE, bays=("1", "bay-2"), alarms=alarms)
+    state = StateReport(version="0.1.0", origin=ORIGIN, since=SINCE, accepting=True, bays=("1", "bay-2"), alarms=alarms)
     bay = BayReport(
         bay="1",
         phase="copying",
         removable=False,
+        lamp="busy",
         recorder=None,
         officer="204417",
         docking=None,

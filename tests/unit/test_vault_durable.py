@@ -15,7 +15,7 @@ from edged.evidence.ids import RecorderId, SegmentId
 from edged.vault.disk import Disk
 from edged.vault.durable import Draft, keep
 from edged.vault.vault import CHUNKS_FILE, Place, Vault, place
-from tests.unit.book_station import digests
+from tests.unit.kept import keep_original
 
 DATA = b"footage" * 1000
 _CLOSED = 1_000_000
@@ -54,6 +54,10 @@ class Scripted(Disk):
     def write(self, fd: int, buffer: memoryview, path: Path) -> None:
         self._step("write", path)
         super().write(fd, buffer, path)
+
+    def write_at(self, fd: int, buffer: memoryview, offset: int, path: Path) -> None:
+        self._step("write", path)
+        super().write_at(fd, buffer, offset, path)
 
     def sync(self, fd: int, path: Path) -> None:
         self._step("sync", path)
@@ -261,18 +265,13 @@ def test_free_bytes_are_those_an_unprivileged_process_may_use(tmp_path: Path) ->
 
 @pytest.fixture
 def vault(tmp_path: Path, disk: Scripted) -> Vault:
-    vault = Vault(tmp_path, disk, reserve_bytes=0)
+    vault = Vault(tmp_path, disk)
     disk.steps.clear()
     return vault
 
 
 def seal(vault: Vault, data: bytes = DATA) -> Digests:
-    found = digests(data)
-    with vault.draft() as draft:
-        draft.write(data)
-        draft.settle(len(data))
-        vault.keep(draft, WHERE, found)
-    return found
+    return keep_original(vault, WHERE, data)
 
 
 def test_original_lies_beside_its_chunk_list_under_the_key_its_entry_gives(tmp_path: Path, vault: Vault) -> None:
@@ -295,13 +294,13 @@ def test_original_never_lies_there_without_its_chunk_list(tmp_path: Path, vault:
 
 def test_every_step_that_fails_leaves_no_original_and_the_next_try_succeeds(tmp_path: Path) -> None:
     probe = Scripted(tmp_path)
-    seal(Vault(tmp_path, probe, reserve_bytes=0))
+    seal(Vault(tmp_path, probe))
     begun = next(number for number, step in enumerate(probe.steps) if step.startswith("create"))
     for step in range(begun, len(probe.steps) - 1):
         root = tmp_path / str(step)
         root.mkdir()
         disk = Scripted(root, fail_at=step)
-        vault = Vault(root, disk, reserve_bytes=0)
+        vault = Vault(root, disk)
         with pytest.raises(StorageError):
             seal(vault)
         assert not vault.original(WHERE).exists()
@@ -325,7 +324,7 @@ def test_empty_segment_has_an_empty_chunk_list(vault: Vault) -> None:
 def test_what_an_interrupted_copy_left_is_removed_at_the_start(tmp_path: Path, vault: Vault) -> None:
     seal(vault)
     (tmp_path / "incoming" / "0123.part").write_bytes(b"half")
-    vault.clear_incoming()
+    vault.incoming.clear()
     assert list((tmp_path / "incoming").iterdir()) == []
     assert vault.original(WHERE).read_bytes() == DATA
 
@@ -333,26 +332,6 @@ def test_what_an_interrupted_copy_left_is_removed_at_the_start(tmp_path: Path, v
 def test_chunk_list_that_is_not_there_is_unreadable(vault: Vault) -> None:
     with pytest.raises(Exception, match="cannot be read: No such file"):
         vault.chunk_list(WHERE)
-
-
-def test_reserve_is_never_used_up(tmp_path: Path) -> None:
-    class Free(Disk):
-        def free_bytes(self, folder: Path) -> int:
-            assert folder == tmp_path
-            return 1000
-
-    vault = Vault(tmp_path, Free(), reserve_bytes=400)
-    vault.make_room(0)
-    vault.make_room(600)
-    with pytest.raises(FullError, match="intake waits and nothing is deleted") as caught:
-        vault.make_room(601)
-    assert caught.value.hint
-
-
-def test_reserve_is_measured_on_the_real_disk(tmp_path: Path) -> None:
-    Vault(tmp_path, Disk(), reserve_bytes=0).make_room(1)
-    with pytest.raises(FullError):
-        Vault(tmp_path, Disk(), reserve_bytes=1 << 60).make_room(1)
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def test_findings_tell_of_quarantine_and_clocks(tmp_path: Path) -> None:
     report = station.bundle(station.export([segment]), tmp_path / "b").verify(station.trust)
     said = " ".join(each.en for each in report.findings)
     assert "quarantine (read-error); unreadable bytes: 0–1" in said
-    assert "-90.0 s off the station's" in said
+    assert "-90.000 s (± 0.100 s) off the station's" in said
     assert "recorded after it was sealed" in said
     assert failing(report) == set()
 

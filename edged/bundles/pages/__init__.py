@@ -14,6 +14,7 @@ from typing import Final
 from edged import __version__
 from edged.bundles.pages.account import Account, read_account
 from edged.bundles.pages.html import NOTICE, Checked, report_html
+from edged.bundles.pages.recorded import Recorded
 from edged.bundles.plan import Plan
 from edged.clock import rfc3339
 from edged.errors import UnreadableError
@@ -59,10 +60,13 @@ def instructions(plan: Plan) -> Mapping[str, bytes]:
     return {name: _fill(_page(name), facts).encode() for name in ("VERIFY.md", "VERIFY.zh.md")}
 
 
-def report_json(report: Report, checked: Checked) -> bytes:
-    """Give the report as JSON, under a notice that it proves nothing, with what checked it and when."""
+def report_json(report: Report, account: Account, checked: Checked) -> bytes:
+    """Give the report as JSON, under a notice that it proves nothing, with what checked it and when.
+
+    `recorded` holds what each recorder claims beside the interval that it stands for by the station's clock.
+    """
     how = {"tool": checked.tool, "checked": None if checked.moment is None else rfc3339(checked.moment)}
-    return canonical.encode({"notice": NOTICE.en, **how, **report.plain()})
+    return canonical.encode({"notice": NOTICE.en, **how, **report.plain(), "recorded": Recorded(account).plain()})
 
 
 def verify_page() -> bytes:

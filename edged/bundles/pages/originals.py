@@ -5,11 +5,13 @@ from typing import Final
 
 from edged.bundles.pages.account import Account, Poster
 from edged.bundles.pages.markup import Content, Markup, code, facts, join, marked, picture, spoken, table, tag
+from edged.bundles.pages.recorded import Recorded
 from edged.bundles.pages.told import Face, actor, amount, offset, sentences, title, within, worded
 from edged.evidence import bodies
 from edged.evidence.entry import Entry
 from edged.evidence.verification import Report, SegmentReport, Words
 from edged.evidence.verification.sentences import TITLES
+from edged.rules.clocks import Corrected
 
 _MOST_SEGMENTS: Final = 1_000
 _MOST_ROWS: Final = 200
@@ -27,6 +29,7 @@ def originals(report: Report, account: Account, face: Face) -> Iterator[Markup]:
         Words("Result", "结果"),
     )
     segments = _in_order(report, account)
+    recorded = Recorded(account)
     rows = []
     for number, segment in enumerate(segments, 1):
         body = _sealed(account, segment)
@@ -35,7 +38,7 @@ def originals(report: Report, account: Account, face: Face) -> Iterator[Markup]:
         rows.append((str(number), segment.name or segment.segment, start, size, marked(segment.verdict)))
     yield table(headings, rows)
     for number, segment in enumerate(segments[:_MOST_SEGMENTS], 1):
-        yield tag("section", *_original(number, segment, account, face), kind="original")
+        yield tag("section", *_original(number, segment, account, recorded, face), kind="original")
     if (more := len(segments) - _MOST_SEGMENTS) > 0:
         yield tag("p", Words(f"{more} more are in report.json only.", f"另有 {more} 个仅列于 report.json。"))
 
@@ -48,7 +51,9 @@ def _in_order(report: Report, account: Account) -> Sequence[SegmentReport]:
     return sorted(report.segments, key=place)
 
 
-def _original(number: int, segment: SegmentReport, account: Account, face: Face) -> Iterator[Markup]:
+def _original(
+    number: int, segment: SegmentReport, account: Account, recorded: Recorded, face: Face
+) -> Iterator[Markup]:
     name = segment.name or segment.segment
     yield tag("h3", f"2.{number} {name} ", marked(segment.verdict))
     body = _sealed(account, segment)
@@ -58,7 +63,7 @@ def _original(number: int, segment: SegmentReport, account: Account, face: Face)
         yield tag("h4", Words("When, and how sure", "时间及其确定程度"))
         yield table(
             (Words("What", "事项"), Words("When", "时间"), Words("By what", "依据")),
-            _times(segment, body, account, face),
+            _times(segment, body, account, recorded.of(segment.segment), face),
             kind="times",
         )
     yield tag("h4", Words("Checks of this original", "本原件的核验"))
@@ -116,7 +121,7 @@ def _about(segment: SegmentReport, body: bodies.Segment) -> Iterator[tuple[Conte
 
 
 def _times(
-    segment: SegmentReport, body: bodies.Segment, account: Account, face: Face
+    segment: SegmentReport, body: bodies.Segment, account: Account, corrected: Corrected | None, face: Face
 ) -> Iterator[tuple[Content, Content, Content]]:
     recorded = body.recorded
     span = [
@@ -130,6 +135,8 @@ def _times(
         f"记录仪所称，来自{source.zh}，时区 {recorded.zone}，{within(recorded.uncertainty_ms)}。",
     )
     yield Words("Recorded from, until", "录制起止"), join(span), claim + drift
+    if corrected is not None:
+        yield from _corrected(corrected, face)
     nobody = Words("Nobody outside the station says so here.", "此处无站外证实。")
     earliest, latest = segment.not_before, segment.not_after
     yield (
@@ -151,6 +158,22 @@ def _times(
         _NONE if latest is None else face.show(latest),
         segment.checks["time"].detail,
     )
+
+
+def _corrected(corrected: Corrected, face: Face) -> Iterator[tuple[Content, Content, Content]]:
+    """Give what the claim stands for by the station's clock: between which two moments."""
+    if corrected.start is None and corrected.end is None:
+        yield Words("Recorded, by the station's clock", "按采集站时钟录制"), "?", corrected.basis
+        return
+    basis = corrected.basis
+    for what, each in (
+        (Words("Began, by the station's clock", "按采集站时钟，开始于"), corrected.start),
+        (Words("Ended, by the station's clock", "按采集站时钟，结束于"), corrected.end),
+    ):
+        if each is not None:
+            lines = (f"{face.show(each.earliest)} –", face.show(each.latest))
+            yield what, join(tag("span", line, kind="moment") for line in lines), basis
+            basis = Words("Likewise.", "同上。")
 
 
 def _history(segment: SegmentReport, account: Account, face: Face) -> Iterator[Markup]:

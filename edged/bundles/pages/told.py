@@ -12,6 +12,7 @@ from typing import Final
 from edged.clock import from_rfc3339
 from edged.evidence import bodies
 from edged.evidence.entry import Entry
+from edged.evidence.verification.anomalies import meaning
 from edged.evidence.verification.selection import cited_texts
 from edged.evidence.verification.words import Words
 
@@ -85,21 +86,6 @@ _WORDS: Final[Mapping[str, Words]] = MappingProxyType(
         "recorder": Words("recorder", "记录仪"),
         "officer": Words("officer", "执法人员"),
         "docking": Words("docking", "接入"),
-        "recorder-refused": Words("a recorder was refused", "记录仪被拒绝"),
-        "officer-not-registered": Words("the officer is not in the register", "执法人员未登记"),
-        "officer-not-qualified": Words("the officer's qualification was not valid", "执法人员资格无效"),
-        "not-a-file": Words("the card holds something that is no file", "存储卡上有非文件项"),
-        "not-listed": Words("a folder could not be listed", "目录无法列出"),
-        "unreadable": Words("a file could not be read", "文件无法读取"),
-        "gone-after-inventory": Words("a file left the card after it was listed", "文件在列出之后消失"),
-        "changed-after-inventory": Words("a file changed after it was listed", "文件在列出之后改变"),
-        "changed-before-wipe": Words(
-            "a file changed before it was to be erased; it was left", "文件在清除前改变，予以保留"
-        ),
-        "unreadable-before-wipe": Words("a file could not be read again; it was left", "文件清除前无法复读，予以保留"),
-        "not-writable": Words("the card cannot be written to", "存储卡不可写"),
-        "vault-copy-differs": Words("the disk gave other bytes than were sealed", "磁盘读出与固证不符"),
-        "classification-contradicted": Words("a later case file says otherwise", "后来的案件数据与之矛盾"),
     }
 )
 
@@ -229,9 +215,9 @@ def _told(body: bodies.Body, face: Face) -> Iterator[Words]:  # noqa: C901, PLR0
             how = worded(body.outcome)
             yield Words(f"{body.path}: {how.en}.", f"{body.path}：{how.zh}。")
         case bodies.Anomaly():
-            known = _WORDS.get(body.kind)
-            meaning = Words("", "") if known is None else Words(f": {known.en}", f"：{known.zh}")
-            yield Words(f"Of kind {body.kind}{meaning.en}.", f"类型 {body.kind}{meaning.zh}。")
+            known = meaning(body)
+            after = Words("", "") if known is None else Words(f": {known.en}", f"：{known.zh}")
+            yield Words(f"Of kind {body.kind}{after.en}.", f"类型 {body.kind}{after.zh}。")
         case bodies.Classification():
             yield from _classified(body)
         case bodies.Correction():

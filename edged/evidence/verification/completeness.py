@@ -1,7 +1,7 @@
 """The check `completeness`: what lay on the card is accounted for, file by file (INV-7, seen from outside)."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -33,9 +33,17 @@ class Visit:
 
 
 def check_completeness(
-    layout: Layout, contents: Contents, segments: Sequence[Sealed], custody: Sequence[Sealed]
+    layout: Layout,
+    contents: Contents,
+    segments: Sequence[Sealed],
+    custody: Sequence[Sealed],
+    taken_later: Collection[str] = (),
 ) -> tuple[Check, list[Words]]:
-    """Account for every file of the dockings that the segments came from; what is amiss becomes findings."""
+    """Account for every file of the dockings that the segments came from; what is amiss becomes findings.
+
+    `taken_later` are paths that later dockings are known to have taken. A bundle never says so: whoever has only that
+    cannot see later dockings.
+    """
     visits = _visits([*segments, *custody])
     wanted = sorted({each.segment.docking for each in segments if each.segment} | set(layout.inventories))
     if not wanted:
@@ -48,7 +56,7 @@ def check_completeness(
         if problem is not None:
             problems.append(problem)
         else:
-            amiss += _amiss(visit, paths)
+            amiss += _amiss(visit, paths, taken_later)
     if amiss:
         problems.append(not_established("Something is amiss: see the findings.", "有异常之处，见“发现”。"))
     return (
@@ -130,10 +138,10 @@ def _files(data: bytes, docking: DockingId) -> Mapping[str, int]:
     return files
 
 
-def _amiss(visit: Visit, files: Mapping[str, int]) -> Iterator[Words]:
+def _amiss(visit: Visit, files: Mapping[str, int], taken_later: Collection[str]) -> Iterator[Words]:
     """Give what does not add up in one docking."""
     name, entry = visit.docking, visit.entries[0]
-    if lost := sorted(files.keys() - visit.accounted):
+    if lost := sorted(files.keys() - visit.accounted - set(taken_later)):
         yield Words(
             f"{len(lost)} file(s) of the inventory of {name} were neither sealed nor sighted: {some(lost)}.",
             f"{name} 清单中有 {len(lost)} 个文件既未固证也未见于先前固证：{some(lost)}。",

@@ -16,18 +16,23 @@ from edged.evidence.digests import sha256_hex
 from edged.evidence.entry import Entry
 from edged.evidence.ids import bundle_name
 from edged.evidence.verification.anchors import Anchors
+from edged.evidence.verification.anomalies import meaning
 from edged.evidence.verification.layout import Layout, LogId
 from edged.evidence.verification.logs import Log
 from edged.evidence.verification.port import Trust
 from edged.evidence.verification.reading import Contents
 from edged.evidence.verification.report import SegmentReport
 from edged.evidence.verification.sealed import Sealed
-from edged.evidence.verification.words import Words
+from edged.evidence.verification.words import Words, signed_seconds
 from edged.evidence.verification.words import some as shown
 
 CLOCK_TOLERANCE_MS: Final = 3_000
 """A day's drift that GA/T 947 allows a recorder."""
 
+CLOCK_SET_MS: Final = 2_000
+"""How right a recorder's clock is that the station just set: it counts whole seconds, and setting it takes a moment."""
+
+_DAY_MS: Final = 86_400_000
 _MOST: Final = 1_000
 _NAMED: Final = 5
 
@@ -48,6 +53,7 @@ def findings(
     for each in custody:
         if each.entry is not None:
             yield from _of_custody(each.entry.body, rfc3339(each.entry.time))
+    yield from clock_courses([each.entry for each in custody if each.entry])
     yield from _absent_tokens(layout, contents, list(logs.values()), custody)
     yield from _late_proofs(layout, logs, [*segments, *custody])
 
@@ -136,9 +142,10 @@ def _of_custody(body: object, when: str) -> Iterator[Words]:
         case bodies.Docking():
             off, blur = body.clock_offset_ms, body.clock_uncertainty_ms or 0
             if off is not None and abs(off) > CLOCK_TOLERANCE_MS + blur:
+                by = f"{signed_seconds(off)} s (± {signed_seconds(blur)[1:]} s)"
                 yield Words(
-                    f"At {body.docking} the clock of {body.recorder.id} was {off / 1000:+.1f} s off the station's.",
-                    f"{body.docking} 时 {body.recorder.id} 的时钟与采集站相差 {off / 1000:+.1f} 秒。",
+                    f"At {body.docking} the clock of {body.recorder.id} was {by} off the station's.",
+                    f"{body.docking} 时 {body.recorder.id} 的时钟与采集站相差 {by}。",
                 )
             if not body.recorder.known:
                 yield Words(
@@ -147,9 +154,11 @@ def _of_custody(body: object, when: str) -> Iterator[Words]:
                 )
         case bodies.Anomaly():
             about = f"{body.subject.kind} {body.subject.id}" if body.subject else body.docking or "-"
+            known = meaning(body)
+            told = Words("", "") if known is None else Words(f": {known.en}", f"：{known.zh}")
             yield Words(
-                f"The station noted an anomaly on {when}: {body.kind} ({about}).",
-                f"采集站于 {when} 记录异常：{body.kind}（{about}）。",
+                f"The station noted an anomaly on {when}: {body.kind} ({about}){told.en}.",
+                f"采集站于 {when} 记录异常：{body.kind}（{about}）{told.zh}。",
             )
         case bodies.Correction():
             yield Words(
@@ -168,6 +177,32 @@ def _of_custody(body: object, when: str) -> Iterator[Words]:
             )
         case _:
             pass
+
+
+def clock_courses(entries: Sequence[Entry]) -> Iterator[Words]:
+    """Find recorders whose clocks went wrong between two dockings by more than their standard allows, beyond doubt."""
+    before: dict[tuple[str, str], tuple[Entry, bodies.Docking, tuple[int, int] | None]] = {}
+    for entry in sorted(entries, key=lambda each: (each.time, each.epoch, each.seq)):
+        body = entry.body
+        if not isinstance(body, bodies.Docking):
+            continue
+        who, off, blur = (entry.station, body.recorder.id), body.clock_offset_ms, body.clock_uncertainty_ms or 0
+        bounds = None if off is None else (off - blur, off + blur)
+        earlier = before.get(who)
+        # One that the station set was right then, to within the tolerance; what it showed before that counts no more.
+        before[who] = entry, body, (-CLOCK_SET_MS, CLOCK_SET_MS) if body.clock_set else bounds
+        if earlier is None or earlier[2] is None or bounds is None:
+            continue
+        least, most = bounds[0] - earlier[2][1], bounds[1] - earlier[2][0]
+        allowed = CLOCK_TOLERANCE_MS * ((entry.time - earlier[0].time) // timedelta(milliseconds=1))
+        if least * _DAY_MS > allowed or most * _DAY_MS < -allowed:
+            by = f"{signed_seconds(least)} … {signed_seconds(most)} s"
+            yield Words(
+                f"Between {earlier[1].docking} and {body.docking} the clock of {body.recorder.id} went {by} against "
+                "the station's, more than the 3 s a day that GA/T 947 allows: it drifts, or somebody set it.",
+                f"{earlier[1].docking} 至 {body.docking} 之间，{body.recorder.id} 的时钟相对采集站变化 {by}，"
+                "超过 GA/T 947 允许的每日 3 秒：时钟漂移，或被人设置。",
+            )
 
 
 def _absent_tokens(

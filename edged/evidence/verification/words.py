@@ -38,6 +38,11 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() else f"\\u{{{ord(each):x}}}" for each in text)
 
 
+def signed_seconds(ms: int) -> str:
+    """Write milliseconds as seconds with their sign, exactly."""
+    return f"{'-' if ms < 0 else '+'}{abs(ms) // 1000}.{abs(ms) % 1000:03d}"
+
+
 def some(names: Sequence[str], most: int = 3) -> str:
     """List a few names and say how many more there are."""
     shown = ", ".join(names[:most])

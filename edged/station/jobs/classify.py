@@ -4,6 +4,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 from pydantic import JsonValue
 
@@ -66,7 +67,7 @@ class ClassifyJob:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._due = Due(parts.book.facts, parts.book.facts.unclassified)
+        self._due = Due(parts.book, "classify", parts.book.facts.unclassified)
         self._reconsidered: int | None = 0
         """Position up to which unsettled segments were looked at with the cases known now; None: all were."""
 
@@ -93,9 +94,9 @@ class ClassifyJob:
 
     def _classify(self, segments: list[SegmentRow]) -> None:
         book = self._parts.book
-        records = [CaseRecord.from_plain(json.loads(text)) for text in book.registers.cases()]
         for segment in segments:
-            decision = classify(self._claims(segment), records, self._parts.catalogue, self._parts.policy)
+            claims = self._claims(segment)
+            decision = classify(claims, self._records(claims), self._parts.catalogue, self._parts.policy)
             stands = book.facts.classification(segment.segment)
             outcome = supersede(None if stands is None else _fact(stands), decision)
             if isinstance(outcome, Decision):
@@ -111,6 +112,22 @@ class ClassifyJob:
         if not any(isinstance(body, Anomaly) and body.detail == detail for body in said):
             subject = Subject(kind="segment", id=contradiction.segment)
             book.ledger.append(Anomaly(kind=kind, docking=None, subject=subject, detail=detail))
+
+    def _records(self, claims: SegmentClaims) -> list[CaseRecord]:
+        """Give the records of the feed that a segment, or what it follows, may be meant by."""
+        followed = claims.main or claims
+        begin, end = followed.start or followed.end, followed.end or followed.start
+        if begin is None or end is None:
+            return []
+        off = timedelta(milliseconds=abs(followed.uncertainty_ms))
+        try:
+            begin, end = begin - off, end + off
+        except OverflowError:
+            begin, end = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+        found = self._parts.book.registers.cases_about(
+            recorder=followed.recorder, officer=followed.officer, begin=begin, end=end
+        )
+        return [CaseRecord.from_plain(json.loads(text)) for text in found]
 
     def _claims(self, segment: SegmentRow) -> SegmentClaims:
         main = None if segment.side_of is None else self._parts.book.facts.segment(segment.side_of)

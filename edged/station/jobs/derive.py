@@ -3,6 +3,7 @@
 import threading
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from edged.book.facts import SegmentRow
 from edged.errors import ToolError
@@ -18,6 +19,8 @@ from edged.station.parts import Parts
 from edged.station.worker import IDLE_SECONDS
 from edged.vault.durable import keep
 
+_POSTER_BYTES: Final = 4 << 20
+
 
 class DeriveJob:
     """Makes one kind of derivative."""
@@ -27,7 +30,7 @@ class DeriveJob:
         self._kind = kind
         self.name: str = kind
         self._later = Later(parts.clock)
-        self._due = Due(parts.book.facts, partial(parts.book.facts.without_derivative, kind))
+        self._due = Due(parts.book, f"derive {kind}", partial(parts.book.facts.without_derivative, kind))
 
     @property
     def idle_seconds(self) -> float:
@@ -40,8 +43,11 @@ class DeriveJob:
         return self._later.put_off
 
     def step(self, stop: threading.Event) -> bool:
-        """Make the derivative of one segment; raises ToolError without ffmpeg or a sandbox."""
+        """Make the derivative of one segment; raises ToolError without ffmpeg or a sandbox, FullError without room."""
         due = self._later.ready(self._due.rows(1 + self._later.put_off))[:1]
+        if due:
+            # Not for each segment anew: they are not at fault.
+            self._parts.room.insist_on_spare(0)
         self._later.each(due, lambda segment: self._derive(segment, stop))
         return bool(due)
 
@@ -54,6 +60,8 @@ class DeriveJob:
                 raise ToolError(f"{segment.segment} could not be probed in time", hint="It is tried again later.")
             self._settle(segment, facts.reason)
             return
+        # While it is made it lies there twice.
+        parts.room.insist_on_spare(2 * (segment.bytes if self._kind == "proxy" else _POSTER_BYTES))
         made = parts.media.derive(self._kind, original, self._scratch(), facts, stop)
         if isinstance(made, NoDerivative):
             self._settle(segment, made.reason)

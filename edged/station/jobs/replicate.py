@@ -10,12 +10,12 @@ from functools import partial
 
 from edged.book.facts import DerivativeRow, SegmentRow
 from edged.clock import rfc3339
-from edged.errors import StoppedError, StorageError, UnavailableError
+from edged.errors import EdgedError, StoppedError, StorageError, UnavailableError
 from edged.evidence.bodies import Replica
-from edged.evidence.digests import Digester
+from edged.evidence.digests import CHUNK_BYTES, Digester
 from edged.evidence.ids import SegmentId
 from edged.rules.retention import parse_until
-from edged.station.due import Due
+from edged.station.due import Due, Mark
 from edged.station.files import derivative_path, read_blocks
 from edged.station.later import Later
 from edged.station.parts import Parts
@@ -38,8 +38,8 @@ class ReplicateJob:
         self._pool = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="upload")
         self._at_once = at_once
         self._later = Later(parts.clock)
-        self._due = Due(parts.book.facts, partial(parts.book.facts.without_replica, store.id))
-        self._beside_up_to = 0
+        self._due = Due(parts.book, f"replicate {store.id}", partial(parts.book.facts.without_replica, store.id))
+        self._beside = Mark(parts.book.work, f"upload derivatives {store.id}")
 
     @property
     def idle_seconds(self) -> float:
@@ -72,12 +72,12 @@ class ReplicateJob:
     def _put_derivatives(self, stop: threading.Event) -> bool:
         """Put derivatives beside their replicas; like `Due`, behind a mark up to which they are known to lie there."""
         facts = self._parts.book.facts
-        newest = facts.last_derivative_position()
-        beside = facts.derivatives_not_beside(self._store.id, after=self._beside_up_to, most=_DERIVATIVES)
+        after, newest = self._beside.position, facts.last_derivative_position()
+        beside = facts.derivatives_not_beside(self._store.id, after=after, most=_DERIVATIVES)
         for each in beside:
             self._put_derivative(*each, stop)
-        if not beside and not self._later.put_off:
-            self._beside_up_to = newest
+        if not beside and not self._later.put_off and newest != after:
+            self._beside.move(newest)
         return bool(beside)
 
     def _replicate(self, segment: SegmentRow, stop: threading.Event) -> None:
@@ -123,7 +123,46 @@ def store_original(parts: Parts, store: Store, segment: SegmentRow, until: datet
         size_bytes=sealed.size_bytes,
         locked_until=until,
     )
-    return store.upload(upload, parts.book.work, stop)
+    counted = Counted(parts, segment)
+    try:
+        stored = store.upload(upload, counted, stop)
+    except EdgedError:
+        counted.show(counted.left - segment.bytes)
+        raise
+    counted.show(counted.left)
+    return stored
+
+
+class Counted:
+    """The notes of an upload, which also show how far it is."""
+
+    def __init__(self, parts: Parts, segment: SegmentRow) -> None:
+        self._parts = parts
+        self._segment = segment
+        self.left = segment.bytes
+        """Bytes that were not shown yet."""
+
+    def load(self, key: str) -> tuple[str, dict[int, str]] | None:
+        """Give what is noted."""
+        return self._parts.book.work.load(key)
+
+    def begin(self, key: str, upload_id: str) -> None:
+        """Note a new upload."""
+        self._parts.book.work.begin(key, upload_id)
+
+    def done(self, key: str, part: int, etag: str) -> None:
+        """Note a part, and show it."""
+        self._parts.book.work.done(key, part, etag)
+        self.show(min(CHUNK_BYTES, self.left))
+
+    def forget(self, key: str) -> None:
+        """Forget an upload."""
+        self._parts.book.work.forget(key)
+
+    def show(self, size_bytes: int) -> None:
+        """Show bytes as uploaded; below zero, take them back."""
+        self.left -= size_bytes
+        self._parts.live.secured(self._segment.docking, size_bytes)
 
 
 def replica(segment: SegmentId, store: Store, stored: Stored) -> Replica:

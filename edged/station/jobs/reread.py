@@ -24,7 +24,7 @@ class RereadJob:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._later = Later(parts.clock)
-        self._due = Due(parts.book.facts, partial(parts.book.facts.without_replica, "vault"))
+        self._due = Due(parts.book, "replicate vault", partial(parts.book.facts.without_replica, "vault"))
 
     @property
     def idle_seconds(self) -> float:
@@ -46,7 +46,7 @@ class RereadJob:
         parts = self._parts
         where = parts.place_of(segment)
         sealed = parts.sealed_digests(segment)
-        found = reread(parts.vault.original(where), stop=stop)
+        found = reread(parts.vault.original(where), stop=stop, on_bytes=partial(parts.live.secured, segment.docking))
         if found.digests != sealed:
             self._report(segment, found.digests.sha256)
             return

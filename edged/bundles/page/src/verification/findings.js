@@ -8,10 +8,13 @@ import { hex, sha256Hex } from "../evidence/bytes.js";
 import { media } from "../evidence/bodies.js";
 import { bundleName } from "../evidence/ids.js";
 import { isoformat, parseInstant, rfc3339 } from "../evidence/times.js";
+import { meaning } from "./anomalies.js";
 import { bodyOf } from "./sealed.js";
-import { Words, byCodePoints, some, sorted } from "./words.js";
+import { Words, byCodePoints, signedSeconds, some, sorted } from "./words.js";
 
 const CLOCK_TOLERANCE_MS = 3_000; // a day's drift that GA/T 947 allows a recorder
+const CLOCK_SET_MS = 2_000n; // a clock that was just set is right to that: it counts whole seconds
+const DAY_MS = 86_400_000n;
 const CAMERA_GAP = 1_000_000n; // microseconds; segments join within 0.04 s, file names count whole seconds
 const MOST = 1_000;
 const NAMED = 5;
@@ -26,6 +29,7 @@ export async function findings(layout, contents, logs, segments, custody) {
     ...unsynchronised(segments.flatMap((each) => each.entry ?? [])),
     ...cameraGaps(bodies),
     ...custody.flatMap((each) => (each.entry ? ofCustody(each.entry.type, each.entry.body, rfc3339(each.entry.moment)) : [])),
+    ...clockCourses(custody.flatMap((each) => each.entry ?? [])),
     ...(await absentTokens(layout, contents, logs, custody)),
     ...lateProofs(layout, logs, [...segments, ...custody]),
   ];
@@ -145,10 +149,11 @@ function ofCustody(type, body, when) {
       return ofDocking(body);
     case "anomaly": {
       const about = body.subject ? `${body.subject.kind} ${body.subject.id}` : body.docking || "-";
+      const told = meaning(body);
       return [
         new Words(
-          `The station noted an anomaly on ${when}: ${body.kind} (${about}).`,
-          `采集站于 ${when} 记录异常：${body.kind}（${about}）。`,
+          `The station noted an anomaly on ${when}: ${body.kind} (${about})${told ? `: ${told.en}` : ""}.`,
+          `采集站于 ${when} 记录异常：${body.kind}（${about}）${told ? `：${told.zh}` : ""}。`,
         ),
       ];
     }
@@ -183,11 +188,11 @@ function ofDocking(body) {
   const found = [];
   const [off, blur] = [body.clock_offset_ms, body.clock_uncertainty_ms ?? 0];
   if (off !== null && Math.abs(off) > CLOCK_TOLERANCE_MS + blur) {
-    const seconds = `${off > 0 ? "+" : ""}${tenths(off)}`;
+    const by = `${signedSeconds(off)} s (± ${signedSeconds(blur).slice(1)} s)`;
     found.push(
       new Words(
-        `At ${body.docking} the clock of ${body.recorder.id} was ${seconds} s off the station's.`,
-        `${body.docking} 时 ${body.recorder.id} 的时钟与采集站相差 ${seconds} 秒。`,
+        `At ${body.docking} the clock of ${body.recorder.id} was ${by} off the station's.`,
+        `${body.docking} 时 ${body.recorder.id} 的时钟与采集站相差 ${by}。`,
       ),
     );
   }
@@ -196,6 +201,36 @@ function ofDocking(body) {
       new Words(
         `The recorder ${body.recorder.id} of ${body.docking} was not in the register.`,
         `${body.docking} 的记录仪 ${body.recorder.id} 未登记。`,
+      ),
+    );
+  }
+  return found;
+}
+
+/** Find recorders whose clocks went wrong between two dockings by more than their standard allows, beyond doubt. */
+export function clockCourses(entries) {
+  const found = [];
+  const before = new Map();
+  const dockings = entries.filter((entry) => entry.type === "docking");
+  dockings.sort((one, two) => compare(one.moment, two.moment) || byCodePoints(one.epoch, two.epoch) || one.seq - two.seq);
+  for (const { station, moment, body } of dockings) {
+    const { docking, recorder, clock_offset_ms: off, clock_uncertainty_ms: blur, clock_set: set } = body;
+    const who = JSON.stringify([station, recorder.id]);
+    const bounds = off === null ? null : [BigInt(off) - BigInt(blur ?? 0), BigInt(off) + BigInt(blur ?? 0)];
+    const earlier = before.get(who);
+    // One that the station set was right then, to within the tolerance; what it showed before that counts no more.
+    before.set(who, { moment, docking, bounds: set ? [-CLOCK_SET_MS, CLOCK_SET_MS] : bounds });
+    if (!earlier?.bounds || bounds === null) continue;
+    const [least, most] = [bounds[0] - earlier.bounds[1], bounds[1] - earlier.bounds[0]];
+    const allowed = BigInt(CLOCK_TOLERANCE_MS) * ((moment - earlier.moment) / 1000n);
+    if (least * DAY_MS <= allowed && most * DAY_MS >= -allowed) continue;
+    const by = `${signedSeconds(least)} … ${signedSeconds(most)} s`;
+    found.push(
+      new Words(
+        `Between ${earlier.docking} and ${docking} the clock of ${recorder.id} went ${by} against the station's, ` +
+          "more than the 3 s a day that GA/T 947 allows: it drifts, or somebody set it.",
+        `${earlier.docking} 至 ${docking} 之间，${recorder.id} 的时钟相对采集站变化 ${by}，` +
+          "超过 GA/T 947 允许的每日 3 秒：时钟漂移，或被人设置。",
       ),
     );
   }
@@ -274,9 +309,4 @@ function iso({ moment, offsetMinutes }) {
 
 function compare(one, two) {
   return one < two ? -1 : one > two ? 1 : 0;
-}
-
-/** Write milliseconds as seconds with one digit, halves to the even one, as the command line does. */
-function tenths(milliseconds) {
-  return (milliseconds / 1000).toFixed(1);
 }

@@ -28,6 +28,13 @@ export function printable(text) {
   return text.replace(UNPRINTABLE, (character) => `\\u{${character.codePointAt(0).toString(16)}}`);
 }
 
+/** Write milliseconds as seconds with their sign, exactly. */
+export function signedSeconds(ms) {
+  const whole = BigInt(ms);
+  const all = whole < 0n ? -whole : whole;
+  return `${whole < 0n ? "-" : "+"}${all / 1000n}.${String(all % 1000n).padStart(3, "0")}`;
+}
+
 /** List a few names and say how many more there are. */
 export function some(names, most = 3) {
   const shown = names.slice(0, most).join(", ");

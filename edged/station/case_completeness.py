@@ -1,0 +1,140 @@
+"""The completeness of one case: gathers from the book what `rules.completeness` judges. Reads only."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from edged.book import Book
+from edged.book.facts import DockingRow, SegmentRow
+from edged.clock import from_rfc3339
+from edged.errors import UnreadableError, UsageError
+from edged.evidence import bodies
+from edged.evidence.canonical import decode
+from edged.evidence.entry import Entry, parse
+from edged.evidence.ids import CaseId, DockingId, SegmentId, to_id
+from edged.rules.cases import CaseRecord
+from edged.rules.completeness import CaseFacts, Completeness, Footage, Noted, Visit, completeness, touches
+from edged.rules.matters import Catalogue
+
+_LATER: Final = 100
+"""How many later dockings of a recorder are asked for what one left."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseAnswer:
+    """The completeness of a case, with what the station noted about it."""
+
+    completeness: Completeness
+    noted: tuple[Entry, ...]
+    """The anomaly entries that concern its footage, oldest first."""
+
+
+def case_completeness(book: Book, catalogue: Catalogue, case: str) -> CaseAnswer:
+    """Answer for a case, named as the feed writes it or by its id; raises UsageError where nobody knows it."""
+    name = CaseId(to_id(case))
+    with book.database.snapshot():
+        records = [CaseRecord.from_plain(json.loads(text)) for text in book.registers.cases_named(name)]
+        rows = book.facts.segments_of_case(name)
+        if not records and not rows:
+            raise UsageError(
+                f"No case {case} is known here.",
+                hint="`edged ledger show --type classification` lists what the case feed tied to cases.",
+            )
+        footage = [_footage(book, row) for row in rows]
+        entries = list(_anomalies(book, rows))
+        facts = CaseFacts(
+            case=name,
+            records=records,
+            footage=footage,
+            noted=[_noted(entry) for entry in entries],
+            visits=[_visit(book, docking) for docking in sorted({row.docking for row in rows})],
+        )
+    return CaseAnswer(
+        completeness=completeness(facts, catalogue),
+        noted=tuple(entry for entry in entries if touches(_noted(entry), footage)),
+    )
+
+
+def _footage(book: Book, row: SegmentRow) -> Footage:
+    classified = book.facts.classification(row.segment)
+    form: Literal["video", "audio", "photo", "side"] | None = None
+    if row.side_of is not None:
+        form = "side"
+    elif row.video is not None:
+        form = "photo" if row.duration_ms is None else "video"
+    elif row.audio is not None:
+        form = "audio"
+    return Footage(
+        segment=row.segment,
+        recorder=row.recorder,
+        docking=row.docking,
+        path=row.path,
+        matter=None if classified is None else classified.matter,
+        stage=None if classified is None else classified.stage,
+        start=None if row.started is None else from_rfc3339(row.started),
+        end=None if row.ended is None else from_rfc3339(row.ended),
+        uncertainty_ms=row.uncertainty_ms,
+        form=form,
+        quarantined=row.quarantine is not None,
+    )
+
+
+def _anomalies(book: Book, rows: Sequence[SegmentRow]) -> Iterator[Entry]:
+    """Give the anomaly entries about the case's segments, and those of their dockings, each once."""
+    here = {row.segment for row in rows}
+    found: dict[bytes, None] = {}
+    for docking in sorted({row.docking for row in rows}):
+        found |= dict.fromkeys(book.facts.anomalies_of_docking(docking))
+    for segment in sorted(here):
+        found |= dict.fromkeys(book.facts.anomalies_about(segment))
+    entries = [parse(data) for data in found]
+    for entry in sorted(entries, key=lambda each: (each.time, each.epoch, each.seq)):
+        about = entry.body.subject if isinstance(entry.body, bodies.Anomaly) else None
+        if about is None or about.kind != "segment" or about.id in here:
+            yield entry
+
+
+def _noted(entry: Entry) -> Noted:
+    body = entry.body
+    if not isinstance(body, bodies.Anomaly):
+        return Noted(kind=entry.type, docking=None, segment=None)
+    about = body.subject
+    between = [body.detail.get(key) for key in ("before", "after")] if body.kind == "counter-skips" else []
+    return Noted(
+        kind=body.kind,
+        docking=body.docking,
+        segment=SegmentId(about.id) if about is not None and about.kind == "segment" else None,
+        between=tuple(each for each in between if isinstance(each, str)),
+        harmless=body.kind == "missing-since-last-docking" and body.detail.get("lost") == 0,
+    )
+
+
+def _visit(book: Book, docking: DockingId) -> Visit:
+    row = book.facts.docking(docking)
+    listed = {} if row is None else _listed(book, row)
+    left = {path: stamp for path, stamp in listed.items() if path not in book.facts.found(docking)}
+    lost = dict(left)
+    for later in book.facts.dockings_after(docking, most=_LATER) if left else ():
+        there, taken = _listed(book, later), book.facts.found(later.docking)
+        lost = {path: stamp for path, stamp in lost.items() if path not in taken or there.get(path) != stamp}
+    return Visit(
+        docking=docking,
+        ended=row is not None and row.outcome is not None,
+        lost=tuple(sorted(lost)),
+        later=len(left) - len(lost),
+    )
+
+
+def _listed(book: Book, docking: DockingRow) -> dict[str, tuple[object, object]]:
+    """Give length and time of last change of the files that a docking found; nothing where its list is lost."""
+    try:
+        document = decode(book.registers.document(docking.inventory_sha256))
+    except UnreadableError:
+        return {}
+    items = document.get("items") if isinstance(document, dict) else None
+    return {
+        str(item["path"]): (item["bytes"], item["modified"])
+        for item in (items if isinstance(items, list) else [])
+        if isinstance(item, dict) and item["kind"] == "file"
+    }

@@ -1,0 +1,184 @@
+"""`edged completeness`, and where else a person meets what the station noted: the ledger's lines, a bundle's report."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edged.bundles.load import open_target
+from edged.bundles.pages import read_account
+from edged.bundles.pages.told import Face, sentences
+from edged.cli.status import _show_noted
+from edged.evidence import bodies
+from edged.evidence.ids import DockingId, SegmentId
+from edged.evidence.verification.anomalies import NAMES, meaning
+from tests.unit.book_station import DOCKING, RECORDER, classified, docked, sealed, sg, undocked
+from tests.unit.calling import Caller
+from tests.unit.made_station import FILES, Made, make, make_used
+
+CASE, MATTER = "LZ-1", "forced-demolition"
+FILM = bodies.Media(container="mp4", video="h264 640x360", audio=None, duration_ms=60_000)
+
+
+@pytest.fixture
+def edged(capsys: pytest.CaptureFixture[str]) -> Caller:
+    return Caller(capsys)
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Iterator[Made]:
+    made = make(tmp_path)
+    yield made
+    made.close()
+
+
+def film(path: str, minute: int, *, stage: str = "enforcement") -> list[bodies.Body]:
+    """Seal a minute of video of the case."""
+    recorded = bodies.Recorded(
+        start=f"2026-11-21T07:{minute:02}:00.000+08:00",
+        end=f"2026-11-21T07:{minute + 1:02}:00.000+08:00",
+        zone="Asia/Shanghai",
+        source="filename",
+        uncertainty_ms=1000,
+    )
+    data = path.encode()
+    return [
+        sealed(path, data, recorded=recorded, media=FILM),
+        classified(sg(data), case=CASE, matter=MATTER, stage=stage),
+    ]
+
+
+def docking(made: Made, *paths: str) -> None:
+    body, document = docked({path: path.encode() for path in paths})
+    made.book.ledger.append(body, documents=[document])
+
+
+def full_stages(edged: Caller, made: Made) -> list[str]:
+    """Give the stages of the matter that the shipped catalogue wants in full."""
+    plain = json.loads(edged("completeness", CASE, "--json", config=made.config_folder).out)
+    return [each["stage"] for each in plain["stages"] if each["recording"] == "full"]
+
+
+def skipped(made: Made, before: str, after: str) -> None:
+    detail = {"first": 3, "last": 3, "count": 1, "before": before, "after": after}
+    made.book.ledger.append(
+        bodies.Anomaly(
+            kind="counter-skips",
+            docking=DOCKING,
+            subject=bodies.Subject(kind="recorder", id=RECORDER),
+            detail=detail,
+        )
+    )
+
+
+def test_a_complete_case_exits_0(edged: Caller, made: Made) -> None:
+    docking(made, "A.MP4")
+    made.book.ledger.append(*film("A.MP4", 0))
+    stages = full_stages(edged, made)
+    assert "enforcement" in stages
+    for minute, stage in enumerate(set(stages) - {"enforcement"}, 10):
+        made.book.ledger.append(*film(f"{stage}.MP4", minute, stage=stage))
+    made.book.ledger.append(undocked(remaining=0))
+    said = edged("completeness", CASE, config=made.config_folder)
+    assert said.code == 0, said.out
+    assert f"Case {CASE}: complete." in said.out
+    assert "What cannot be told from here:" in said.out
+
+
+def test_a_case_that_lacks_something_exits_2_and_says_what(edged: Caller, made: Made) -> None:
+    docking(made, "A.MP4", "B.MP4", "LOST.MP4")
+    made.book.ledger.append(*film("A.MP4", 0), *film("B.MP4", 5))
+    skipped(made, "A.MP4", "B.MP4")
+    made.book.ledger.append(undocked(outcome="interrupted", remaining=3))
+    said = edged("completeness", CASE, config=made.config_folder)
+    assert said.code == 2
+    assert "nothing shows 2026-11-21T07:01:00+08:00 - 2026-11-21T07:05:00+08:00" in said.out
+    assert "1 file(s) that the card held at" in said.out
+    assert "the recorder's counter leaves out numbers: this station knows no file with a number from 3 to 3" in said.out
+    plain = json.loads(edged("completeness", CASE, "--json", config=made.config_folder).out)
+    assert plain["complete"] is False
+    (recorder,) = plain["recorders"]
+    assert [each["path"] for each in recorder["segments"]] == ["A.MP4", "B.MP4"]
+    assert recorder["gaps"] == [{"start": "2026-11-21T07:01:00+08:00", "end": "2026-11-21T07:05:00+08:00"}]
+    assert [each["kind"] for each in plain["noted"]] == ["counter-skips"]
+    assert "编号" in plain["noted"][0]["zh"]
+
+
+def test_what_a_later_docking_took_is_not_lost(edged: Caller, made: Made) -> None:
+    docking(made, "A.MP4", "LATER.MP4")
+    made.book.ledger.append(*film("A.MP4", 0), undocked(outcome="interrupted", remaining=2))
+    lost = json.loads(edged("completeness", CASE, "--json", config=made.config_folder).out)["lacking"]
+    assert any("LATER.MP4" in each["en"] for each in lost)
+    again = DockingId("dk-20261122-00000001")
+    body, document = docked({"A.MP4": b"A.MP4", "LATER.MP4": b"LATER.MP4"}, again)
+    made.book.ledger.append(body, documents=[document])
+    made.book.ledger.append(sealed("LATER.MP4", b"LATER.MP4", docking=again), undocked(again, "kept", 2))
+    plain = json.loads(edged("completeness", CASE, "--json", config=made.config_folder).out)
+    assert not any("LATER.MP4" in each["en"] for each in plain["lacking"])
+    assert any("1 file(s) between the docking that was cut short" in each["en"] for each in plain["unknown"])
+
+
+def test_a_skip_elsewhere_on_the_card_does_not_touch_the_case(edged: Caller, made: Made) -> None:
+    docking(made, "A.MP4", "X.MP4", "Y.MP4")
+    made.book.ledger.append(*film("A.MP4", 0), sealed("X.MP4", b"X.MP4"), sealed("Y.MP4", b"Y.MP4"))
+    skipped(made, "X.MP4", "Y.MP4")
+    plain = json.loads(edged("completeness", CASE, "--json", config=made.config_folder).out)
+    assert plain["noted"] == []
+
+
+def test_an_unknown_case_is_wrong_usage(edged: Caller, made: Made) -> None:
+    said = edged("completeness", "no-such-case", config=made.config_folder)
+    assert said.code == 64
+    assert "No case no-such-case" in said.err
+
+
+def test_the_ledger_shows_an_anomaly_in_plain_words(edged: Caller, made: Made) -> None:
+    docking(made, "A.MP4")
+    skipped(made, "A.MP4", "B.MP4")
+    shown = edged("ledger", "show", "--type", "anomaly", config=made.config_folder).out
+    assert "counter leaves out numbers" in shown
+
+
+def test_a_bundle_says_in_both_languages_what_was_out_of_order(edged: Caller, tmp_path: Path) -> None:
+    made = make_used(tmp_path / "station")
+    video = sg(FILES["20261121/a.mp4"])
+    detail = {"before": str(sg(b"x")), "after": str(video), "least_ms": 41, "most_ms": 2_041}
+    gap = bodies.Anomaly(
+        kind="join-gap", docking=DOCKING, subject=bodies.Subject(kind="segment", id=SegmentId(video)), detail=detail
+    )
+    made.book.ledger.append(gap)
+    made.export()
+    made.publish()
+    made.close()
+    out = tmp_path / "bundle"
+    assert edged("bundle", out, "--export", "ex-20261121-00000001", config=made.config_folder).code == 0
+    account = read_account(open_target(out))
+    told = [
+        words for entry in account.history(video) for words in sentences(entry, account.texts, Face(zone=account.zone))
+    ]
+    (words,) = [each for each in told if "join-gap" in each.en]
+    assert "at least 0.041 and at most 2.041 seconds" in words.en
+    assert "0.041 秒" in words.zh
+    for page in ("report.html", "report.json"):
+        assert "at least 0.041 and at most 2.041 seconds" in (out / "data" / page).read_text("utf-8")
+
+
+@pytest.mark.parametrize("kind", sorted(NAMES))
+def test_every_kind_is_told_whatever_its_detail_holds(kind: str) -> None:
+    for detail in ({}, {"why": None}, {"why": "empty", "file": 7, "more": True}, {"before": [], "least_ms": "x"}):
+        words = meaning(bodies.Anomaly(kind=kind, docking=None, subject=None, detail=detail))
+        assert words is not None
+        assert words.en.startswith(NAMES[kind].en)
+        assert "{" not in words.en + words.zh
+
+
+def test_status_says_what_was_out_of_order_at_the_bays(capsys: pytest.CaptureFixture[str]) -> None:
+    listed = [{"seq": n, "kind": "join-gap", "en": f"sentence {n}", "zh": ""} for n in range(7)]
+    _show_noted({"noted": [{"bay": "bay-3", "docking": "dk-1", "count": 7, "listed": listed}]})
+    said = capsys.readouterr().out
+    assert "bay-3: 7 anomalies at this docking (dk-1)" in said
+    assert "sentence 4 (join-gap)" in said
+    assert "sentence 5" not in said
+    _show_noted({"noted": []})
+    assert capsys.readouterr().out == ""
