@@ -49,6 +49,8 @@ class FileClaims:
     is_media: bool
     """Whether the profile expects footage, a photograph or sound under this extension."""
     container_time: ContainerTime | None = None
+    stays: bool = False
+    """Whether it is the recorder's own, which writes it anew as it likes."""
     """What this kind of recorder means by the time within a file, if that is to be compared with its name."""
 
 
@@ -79,6 +81,7 @@ def describe(items: Iterable[Item], profile: Profile, zone: str) -> dict[str, Fi
             side_of=beside.main_of(rule, groups),
             is_media=profile.is_media(item.path),
             container_time=profile.container_time,
+            stays=profile.keeps(item.path),
         )
     return claims
 

@@ -224,6 +224,8 @@ class Profile(_Part):
     """Extensions, in lower case, of files that are expected to be footage, photographs or sound."""
     remove_empty_folders: bool
     """Whether folders that the wipe left empty are removed too."""
+    stays: tuple[PathPattern, ...] = ()
+    """What is the recorder's own, settings and indexes, not footage: taken in like any other file, but never erased."""
     usb: tuple[UsbId, ...] = ()
     """USB ids, VENDOR:PRODUCT, for a station that sees the devices themselves."""
     unlock: Unlock | None = None
@@ -280,6 +282,10 @@ class Profile(_Part):
     def is_media(self, path: str) -> bool:
         """Say whether a file is expected to be footage, by its extension in any case."""
         return path.rpartition("/")[2].rpartition(".")[2].lower() in self.media
+
+    def keeps(self, path: str) -> bool:
+        """Say whether a file is the recorder's own and is left on it."""
+        return any(pattern.fullmatch(path) for pattern in self.stays)
 
     def names_itself_by(self, path: str) -> bool:
         """Say whether the recorder is known by this file: it is erased last, so that it stays recognisable."""

@@ -1,7 +1,7 @@
 """Which recorder a docked card belongs to: one profile and one entry of the register, or a refusal with its reason.
 
 Guarantees: nothing is guessed. Exactly one profile must fit the layout, the names of all files must speak of one
-recorder, and that one must be registered. A card without any file (it was just wiped) is recognised by a folder or
+recorder, and that one must be registered. A card without any file but the recorder's own is recognised by a folder or
 volume name that is the serial number of exactly one registered recorder.
 """
 
@@ -73,7 +73,7 @@ def recognise(docked: Docked, items: Sequence[Item], profiles: Sequence[Profile]
         )
     if fitting:
         return _by_card(docked, fitting[0], register)
-    if paths:
+    if not all(any(profile.keeps(path) for profile in profiles) for path in paths):
         raise RefusedRecorderError(
             f"The card in bay {docked.bay} fits no recorder profile.",
             hint=f"{_BY_HAND} Profiles are in config/recorders.",

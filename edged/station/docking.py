@@ -102,12 +102,12 @@ class Intake:
         try:
             return recognise(self._docked, found.items, self._parts.profiles, register)
         except RefusedRecorderError:
-            known = None if found.files else self._emptied(register)
+            known = self._emptied(register, found)
             if known is None:
                 raise
             return known
 
-    def _emptied(self, register: Register) -> Recognised | None:
+    def _emptied(self, register: Register, found: inventory.Inventory) -> Recognised | None:
         """Recognise the card that was erased to its last file before the station was started again.
 
         It says nothing any more, but the newest docking in this bay had all of its files cleared, did not end with the
@@ -118,13 +118,15 @@ class Intake:
         if docking is not None and docking.outcome in {None, "cleared"}:
             listed = book.registers.document(docking.inventory_sha256)
             cleared = book.facts.clearances(docking.docking)
+            recorder = recorders.get(docking.recorder)
+            profile = next((each for each in self._parts.profiles if recorder and each.id == recorder.profile), None)
             if (
-                docking.recorder in recorders
+                recorder is not None
+                and profile is not None
+                and all(profile.keeps(item.path) for item in found.files)
                 and part_of(listed, "filesystem") == asdict(self._filesystem)
-                and all(item["path"] in cleared for item in files_of(listed))
+                and all(item["path"] in cleared or profile.keeps(str(item["path"])) for item in files_of(listed))
             ):
-                recorder = recorders[docking.recorder]
-                profile = next(each for each in self._parts.profiles if each.id == recorder.profile)
                 return Recognised(recorder=recorder, profile=profile, officer=docking.officer, zone=None)
         return None
 
@@ -150,7 +152,8 @@ class Intake:
         self._parts.book.ledger.append(end)
         _log.info("docking %s of %s ends: %s, %d files left", end.docking, docking.recorder, end.outcome, end.remaining)
         if end.outcome == "cleared":
-            self._show("done", text="Empty. The recorder can be taken out.")
+            empty = f"Empty but for {end.remaining} files of its own." if end.remaining else "Empty."
+            self._show("done", text=f"{empty} The recorder can be taken out.")
         else:
             why = release.why_kept(unsealed=left)
             text = f"The recorder can be taken out. {end.remaining} files were left on it: {why}"

@@ -125,7 +125,9 @@ class Release:
         return [
             file
             for file in decide(self._parts, self._docking, unsealed=unsealed).files
-            if isinstance(file.verdict, Cleared) and (file.path not in done or done[file.path].outcome is None)
+            if isinstance(file.verdict, Cleared)
+            and not self._profile.keeps(file.path)
+            and (file.path not in done or done[file.path].outcome is None)
         ]
 
     def _erase_all(self, ready: list[FileClearance]) -> None:
@@ -209,7 +211,7 @@ class Release:
     def _end(self) -> bodies.Undocking:
         self._tidy_after_crash()
         left = inventory.take_inventory(self._docked.root, self._gone)
-        empty = not left.files and not left.troubles
+        empty = all(self._profile.keeps(file.path) for file in left.files) and not left.troubles
         return bodies.Undocking(
             docking=self._docking.docking, outcome="cleared" if empty else "kept", remaining=len(left.files)
         )

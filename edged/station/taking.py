@@ -137,7 +137,7 @@ class Taker:
                 draft.discard()
                 raise
         self.read[item.path] = before
-        if changed := self._changed(item, copied.digests):
+        if not claims.stays and (changed := self._changed(item, copied.digests)):
             oddities.append(changed)
         return Taken(
             item=item,

@@ -334,3 +334,22 @@ def test_six_recorders_at_once_and_a_kill_in_between_keep_six_chains(station: St
             assert originals[sg(recorder, content)].read_bytes() == content
     assert len(originals) == len(station.bodies("segment")) == 24
     station.is_whole()
+
+
+def test_files_of_the_recorder_s_own_are_sealed_and_stay_on_it_and_may_change(station: Station) -> None:
+    profile = station.config / "recorders" / "gat947.toml"
+    text = profile.read_text("utf-8")
+    profile.write_text(text.replace("\nidentity =", "\nstays = ['SYSTEM/.*']\nidentity =", 1), "utf-8")
+    card = station.card(RECORDER, {clip_path(1): b"film", b"SYSTEM/INDEX.DAT": b"1 file"})
+    with station.running():
+        bay = station.dock(card)
+        assert "Empty but for 1 files of its own" in station.until_phase(bay, "done")["text"]
+        assert read_card(bay) == {b"SYSTEM/INDEX.DAT": b"1 file"}
+        card = station.pull(bay)
+        until(lambda: not station.status()["bays"], "the bay is empty")
+        (card / "SYSTEM" / "INDEX.DAT").write_bytes(b"no file")
+        station.until_phase(station.dock(card), "done")
+    assert station.result().ended == (("cleared", 1), ("cleared", 1))
+    assert not station.anomalies()
+    station.holds(RECORDER, {b"SYSTEM/INDEX.DAT": b"no file"})
+    station.is_whole()
