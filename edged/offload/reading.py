@@ -29,8 +29,11 @@ Range = tuple[int, int]
 class CardReader:
     """Gives the bytes of one open file of a card."""
 
-    def __init__(self, fd: int, *, clock: Clock, stop: Event, still_there: Callable[[], None]) -> None:
+    def __init__(
+        self, fd: int, *, clock: Clock, stop: Event, still_there: Callable[[], None], most_ranges: int = _MOST_RANGES
+    ) -> None:
         """`still_there` raises RecorderError if the recorder left; `stop` is set when that is noticed elsewhere."""
+        self._most_ranges = min(most_ranges, _MOST_RANGES)
         self._fd = fd
         self._clock = clock
         self._stop = stop
@@ -45,7 +48,13 @@ class CardReader:
 
     def anew(self) -> "CardReader":
         """Give a reader of the same file that has met no damage yet."""
-        return CardReader(self._fd, clock=self._clock, stop=self._stop, still_there=self._still_there)
+        return CardReader(
+            self._fd,
+            clock=self._clock,
+            stop=self._stop,
+            still_there=self._still_there,
+            most_ranges=self._most_ranges,
+        )
 
     def fill(self, buffer: memoryview, offset: int) -> int:
         """Read from `offset` until the buffer is full or the file ends; gives the length.
@@ -65,7 +74,7 @@ class CardReader:
         Raises RecorderError when not even that can be read now which was read before: then it left, or died.
         """
         self._still_there()
-        readable = next((end for start, end in [(-1, 0), *self._ranges] if start != 0), 0)
+        readable = self._ranges[0][1] if self._ranges and self._ranges[0][0] == 0 else 0
         with memoryview(bytearray(1)) as probe:
             try:
                 os.preadv(self._fd, [probe], readable)
@@ -127,7 +136,7 @@ class CardReader:
             self._ranges[-1] = (self._ranges[-1][0], end)
             return
         self._ranges.append((start, end))
-        if len(self._ranges) > _MOST_RANGES:
+        if len(self._ranges) > self._most_ranges:
             # Widened over the shortest stretch that could be read: those bytes are kept, only not vouched for.
             at = min(range(1, len(self._ranges)), key=lambda at: self._ranges[at][0] - self._ranges[at - 1][1])
             self._ranges[at - 1 : at + 1] = [(self._ranges[at - 1][0], self._ranges[at][1])]

@@ -8,6 +8,7 @@ is raised when no thread runs any more. The memory is that of the ring, however 
 import mmap
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Final, Self, TypeAlias
@@ -41,7 +42,9 @@ class Ring:
     ) -> None:
         for buffer in self._buffers:
             buffer.release()
-        self._memory.close()
+        # What a traceback still holds of it goes with that.
+        with suppress(BufferError):
+            self._memory.close()
 
     def pump(self, fill: Fill, takers: Sequence[Take]) -> int:
         """Read to the end and hand everything to all takers; gives the length. Raises what any of them raised."""

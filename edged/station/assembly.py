@@ -56,6 +56,9 @@ from edged.supervision.settings import tls_context
 from edged.vault.disk import Disk
 from edged.vault.vault import Vault
 
+_LOCK_TRIES = 20
+_LOCK_PAUSE_SECONDS = 0.1
+
 
 class StateLock:
     """Holds a state folder for one daemon; the kernel lets go of it when the process ends, however it ends."""
@@ -70,13 +73,19 @@ class StateLock:
                 f"The state folder {state} cannot be used: {error.strerror}.",
                 hint="Make the station with `edged init`, and run it as the user that owns the folder.",
             ) from error
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._fd)
-            raise InUseError(
-                f"Another edged is running on {state}.", hint="Only one daemon may write a ledger; stop the other."
-            ) from error
+        for tries_left in reversed(range(_LOCK_TRIES)):
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if tries_left:
+                    # A child of a daemon that was killed holds it until it has become another program, or is gone.
+                    threading.Event().wait(_LOCK_PAUSE_SECONDS)
+                    continue
+                os.close(self._fd)
+                raise InUseError(
+                    f"Another edged is running on {state}.", hint="Only one daemon may write a ledger; stop the other."
+                ) from error
 
     def release(self) -> None:
         """Let go."""

@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -23,8 +23,8 @@ from edged.bays.claims import FileClaims
 from edged.bays.inventory import Item
 from edged.bays.safe_files import FileGoneError, NotAFileError
 from edged.bays.source import Docked
-from edged.book.facts import DockingRow
-from edged.errors import RecorderError, ToolError
+from edged.book.facts import DockingRow, SegmentRow
+from edged.errors import EdgedError, MalformedError, RecorderError, ToolError
 from edged.evidence import bodies
 from edged.evidence.digests import CHUNK_BYTES, Digests
 from edged.evidence.ids import SegmentId, segment_id
@@ -32,7 +32,7 @@ from edged.media.facts import MediaFacts, body
 from edged.station import recorder_clock
 from edged.station.parts import Parts
 from edged.station.taking import Oddity, StillWrittenError, Taken, Taker
-from edged.vault.incoming import Original, Parked, digest_parked
+from edged.vault.incoming import Original, Parked, copy_part
 from edged.vault.vault import place
 
 _log = logging.getLogger(__name__)
@@ -81,6 +81,7 @@ class Sealer:
         self._ids: dict[str, SegmentId] = {}
         """By path, what was taken here; the entries may still be on their way."""
         self._new: set[SegmentId] = set()
+        self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -119,34 +120,48 @@ class Sealer:
             self._report(item, error)
             return False
         if known is not None:
-            self._sight(known.segment, item)
+            self._sight(known.segment, item, self._sealed_parts(known, self._taker.parked_at(item.path)))
         elif taken is not None:
             self._hand_on(taken)
         return True
 
     def seal_parked(self, parked: Parked, claims: FileClaims) -> None:
         """Seal what an interrupted copy left of a file that the card does not hold any more."""
-        self._follow(self._preparing.submit(lambda: _Ready(entries=self._seal_part(parked, claims, gone=True))))
+        self._follow(self._preparing.submit(self._part_of_gone, parked, claims))
 
     def _hand_on(self, taken: Taken) -> None:
         """Have a copy sealed, or sighted if these bytes are sealed already or about to be."""
-        segment = segment_id(self._docking.recorder, taken.digests.sha256)
-        if segment in self._new or self._parts.book.facts.segment(segment) is not None:
-            taken.draft.discard()
-            self._sight(segment, taken.item, taken)
-            return
-        self._new.add(segment)
+        try:
+            segment = segment_id(self._docking.recorder, taken.digests.sha256)
+            side_of = self._segment_of(taken.claims.side_of)
+            known = self._is_known(segment)
+        except EdgedError:
+            taken.draft.leave()
+            raise
         self._ids[taken.item.path] = segment
-        side_of = self._segment_of(taken.claims.side_of)
-        self._follow(self._preparing.submit(self._prepare, taken, segment, side_of))
+        prepare = self._prepare_sighting if known else self._prepare
+        self._follow(self._preparing.submit(prepare, taken, segment, side_of))
 
-    def _sight(self, segment: SegmentId, item: Item, taken: Taken | None = None) -> None:
+    def _is_known(self, segment: SegmentId) -> bool:
+        """Say whether a segment is sealed or about to be; from now on it is."""
+        with self._lock:
+            known = segment in self._new or self._parts.book.facts.segment(segment) is not None
+            self._new.add(segment)
+            return known
+
+    def _sight(self, segment: SegmentId, item: Item, parked: tuple[Parked, ...]) -> None:
         self._ids[item.path] = segment
         sighting = bodies.Sighting(segment=segment, docking=self._docking.docking, path=item.path)
         done: Future[_Ready] = Future()
-        oddities = [] if taken is None else self._anomalies(segment, taken)
-        done.set_result(_Ready(entries=[sighting, *oddities], parked=() if taken is None else taken.parked))
+        done.set_result(_Ready(entries=[sighting], parked=parked))
         self._follow(done)
+
+    def _sealed_parts(self, known: SegmentRow, parked: tuple[Parked, ...]) -> tuple[Parked, ...]:
+        """Give those interrupted copies that are the beginning of what is sealed."""
+        if not parked:
+            return ()
+        sealed = self._parts.sealed_digests(known).parts
+        return tuple(each for each in parked if sealed[: len(each.parts)] == each.parts)
 
     def _follow(self, ready: Future[_Ready]) -> None:
         self._ready.append(ready)
@@ -163,36 +178,70 @@ class Sealer:
                 # It is raised when its turn comes.
                 break
             batch.append(self._ready.popleft().result())
-        self._parts.book.ledger.append(*(entry for each in batch for entry in each.entries))
+        self._append(batch)
         for each in batch:
             for parked in each.parked:
                 self._parts.vault.incoming.forget(parked)
             self._parts.live.count_file(self._docked.bay)
 
+    def _append(self, batch: list[_Ready]) -> None:
+        """Write the entries of some files together, or one by one if one of them cannot be written."""
+        try:
+            self._parts.book.ledger.append(*(entry for each in batch for entry in each.entries))
+        except MalformedError:
+            if len(batch) == 1:
+                raise
+            for each in batch:
+                self._append([each])
+
     def _prepare(self, taken: Taken, segment: SegmentId, side_of: SegmentId | None) -> _Ready:
         """Make a copy durable under its name, and give its entries."""
-        entries: list[bodies.Body] = []
-        redundant = []
         with taken.draft:
-            for parked in taken.parked:
-                if taken.digests.parts[: len(parked.parts)] == parked.parts:
-                    redundant.append(parked)
-                else:
-                    entries += self._seal_part(parked, taken.claims, gone=False)
+            before, sealed_whole = self._parts_before(taken)
             sealed, odd = self._keep(taken.draft, taken.digests, taken.claims, taken.item.path, segment, side_of)
-        entries += [sealed.model_copy(update={"quarantine": taken.quarantine}), *odd]
-        entries += self._anomalies(segment, taken)
-        return _Ready(entries=entries, parked=tuple(redundant))
+        sealed = sealed.model_copy(update={"quarantine": taken.quarantine})
+        return _Ready(entries=[*before, sealed, *odd, *self._anomalies(segment, taken)], parked=sealed_whole)
+
+    def _prepare_sighting(self, taken: Taken, segment: SegmentId, _: SegmentId | None) -> _Ready:
+        """Give the entries of a copy whose bytes are sealed, or about to be."""
+        before, sealed_whole = self._parts_before(taken)
+        taken.draft.discard()
+        sighting = bodies.Sighting(segment=segment, docking=self._docking.docking, path=taken.item.path)
+        return _Ready(entries=[*before, sighting, *self._anomalies(segment, taken)], parked=sealed_whole)
+
+    def _parts_before(self, taken: Taken) -> tuple[list[bodies.Body], tuple[Parked, ...]]:
+        """Seal what interrupted copies of this path left of other bytes; gives all that can be removed then."""
+        entries: list[bodies.Body] = []
+        for parked in taken.parked:
+            if taken.digests.parts[: len(parked.parts)] != parked.parts:
+                entries += self._seal_part(parked, taken.claims, gone=False)
+        return entries, taken.parked
+
+    def _part_of_gone(self, parked: Parked, claims: FileClaims) -> _Ready:
+        """Seal what was copied of a file that is gone, unless that is the beginning of what was sealed of it later."""
+        known = self._parts.book.facts.segment_last_found_at(
+            recorder=parked.of.recorder, path=parked.of.path, size_bytes=parked.of.size_bytes
+        )
+        if known is not None and self._sealed_parts(known, (parked,)):
+            return _Ready(entries=[], parked=(parked,))
+        return _Ready(entries=self._seal_part(parked, claims, gone=True), parked=(parked,))
 
     def _seal_part(self, parked: Parked, claims: FileClaims, *, gone: bool) -> list[bodies.Body]:
-        """Keep, in quarantine, what a recorder gave before it was interrupted and does not give any more."""
+        """Keep, in quarantine, what a recorder gave before it was interrupted and does not give any more.
+
+        It is copied once more: the interrupted copy stays as it is until the entry is written.
+        """
         kind = "gone-from-card" if gone else "changed-since-interruption"
-        digests = digest_parked(parked, stop=self._gone)
-        segment = segment_id(self._docking.recorder, digests.sha256)
-        if digests.parts != parked.parts or self._parts.book.facts.segment(segment) is not None:
-            # The disk lost it, which nobody was told to rely on; or it is sealed.
+        intact = self._taker.intact(parked)
+        if not intact:
+            _log.error("bay %s: what was copied of a file before is lost to the vault's disk", self._docked.bay)
             return []
-        with self._parts.vault.incoming.go_on(parked) as draft:
+        with self._parts.vault.incoming.begin(replace(parked.of, size_bytes=len(intact) * CHUNK_BYTES)) as draft:
+            digests = copy_part(parked, draft, len(intact) * CHUNK_BYTES)
+            segment = segment_id(self._docking.recorder, digests.sha256)
+            if self._is_known(segment):
+                draft.discard()
+                return []
             sealed, _ = self._keep(draft, digests, claims, parked.of.path, segment, None)
         quarantine = bodies.Quarantine(code=kind, unreadable=(), second_sha256=None)
         told = bodies.Anomaly(

@@ -9,7 +9,7 @@ import logging
 import os
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -35,6 +35,9 @@ _log = logging.getLogger(__name__)
 
 _MOST_LISTED: Final = 100
 """Ranges that an anomaly lists; the entry of the segment has them all."""
+_ENTRY_BYTES: Final = 60_000
+_RANGE_BYTES: Final = 40
+"""What an entry has room for, and what a range takes of it at most."""
 _TELL_SECONDS: Final = 0.2
 """How often progress is shown: at the speed of a disk each buffer takes less than a millisecond."""
 _CHANCE: Final = random.SystemRandom()
@@ -106,7 +109,7 @@ class Taker:
             return None
         with _opened(self._docked, item) as fd:
             before = _state(fd)
-            source = self._reader(fd)
+            source = self._reader(fd, item.path)
             found = digest(source, self._ring, on_bytes=self._on_bytes(go_on))
             self._tell()
         if found.sha256 != known.sha256 or source.unreadable:
@@ -124,17 +127,21 @@ class Taker:
         with _opened(self._docked, item) as fd:
             before = _state(fd)
             of = Source(recorder=self._docking.recorder, path=item.path, size_bytes=before[0], modified_ns=before[1])
-            parked = [each for each in self._parked if each.of.path == of.path]
-            source = self._reader(fd)
+            parked = self.parked_at(item.path)
+            source = self._reader(fd, item.path)
             draft, copied = self._copy(source, of, parked, go_on)
             self._tell()
             try:
                 if _state(fd) != before:
                     raise StillWrittenError("A file on the card is still being written.")
                 quarantine, oddities = self._judge(fd, item, source, copied, before[0])
-            except EdgedError:
+            except EdgedError as error:
                 self._uncount()
-                draft.discard()
+                if isinstance(error, StillWrittenError) and all(each.part != draft.temporary for each in parked):
+                    # It was begun just now, of a file that nobody has written to its end.
+                    draft.discard()
+                else:
+                    draft.park(() if copied.unreadable else copied.digests.parts, copied.digests.size_bytes)
                 raise
         self.read[item.path] = before
         if not claims.stays and (changed := self._changed(item, copied.digests)):
@@ -150,12 +157,12 @@ class Taker:
         )
 
     def _copy(
-        self, source: CardReader, of: Source, parked: list[Parked], go_on: Callable[[], None]
+        self, source: CardReader, of: Source, parked: Sequence[Parked], go_on: Callable[[], None]
     ) -> tuple[Original, Copied]:
         """Go on with an interrupted copy of this very file, or begin anew."""
         incoming, sm3 = self._parts.vault.incoming, self._parts.config.ledger.sm3
         for left in parked:
-            if left.of == of and (known := self._intact(left)):
+            if left.of == of and (known := self.intact(left)):
                 with self._parts.room.reserve(of.size_bytes - left.size_bytes):
                     draft = incoming.go_on(left)
                 try:
@@ -165,7 +172,8 @@ class Taker:
                     self._uncount()
                     source = source.anew()
                 except EdgedError:
-                    draft.discard()
+                    self._uncount()
+                    draft.leave()
                     raise
                 else:
                     _log.info("bay %s: a copy was gone on with after %d bytes", self._docked.bay, left.size_bytes)
@@ -177,10 +185,14 @@ class Taker:
             return draft, copy(source, draft, self._ring, on_bytes=self._on_bytes(go_on), sm3=sm3)
         except EdgedError:
             self._uncount()
-            draft.discard()
+            draft.leave()
             raise
 
-    def _intact(self, parked: Parked) -> tuple[bytes, ...]:
+    def parked_at(self, path: str) -> tuple[Parked, ...]:
+        """Give what interrupted copies left of a path."""
+        return tuple(each for each in self._parked if each.of.path == path)
+
+    def intact(self, parked: Parked) -> tuple[bytes, ...]:
         """Give the chunks of a parked part that the vault's disk still holds as they were."""
         found = digest_parked(parked, stop=self._gone).parts
         same = next(
@@ -203,18 +215,22 @@ class Taker:
             quarantine = bodies.Quarantine(code="partly-unreadable", unreadable=tuple(unreadable), second_sha256=None)
             detail: dict[str, JsonValue] = {"path": item.path, "unreadable_bytes": lost, "ranges": _listed(unreadable)}
             return quarantine, [Oddity(kind="partly-unreadable", detail=detail)]
-        different = read_again(
-            fd,
-            found,
-            self._parts.config.offload.second_read,
-            forget=self._forget,
-            stop=self._gone,
-            chance=_CHANCE,
-        )
+        different = self._read_again(fd, found)
         if different is None:
             return None, []
         self._docked.root.check()
         return _not_trusted(item, found, different)
+
+    def _read_again(self, fd: int, found: Digests) -> Different | None:
+        """Read a file a second time, if the station is set to, and say so meanwhile: nothing of it is counted."""
+        how = self._parts.config.offload.second_read
+        if how == "off":
+            return None
+        text = "Do not take the recorder out."
+        self._parts.live.set_bay(self._docked.bay, "copying", text=f"{text} A file is being read a second time.")
+        different = read_again(fd, found, how, forget=self._forget, stop=self._gone, chance=_CHANCE)
+        self._parts.live.set_bay(self._docked.bay, "copying", text=text)
+        return different
 
     def _changed(self, item: Item, found: Digests) -> Oddity | None:
         """Flag a file that the recorder held at its last docking with other bytes under the same name."""
@@ -226,9 +242,12 @@ class Taker:
         detail: dict[str, JsonValue] = {"path": item.path, "sealed": last.segment, "docking": last.docking}
         return Oddity(kind="changed-since-sealed", detail=detail)
 
-    def _reader(self, fd: int) -> CardReader:
+    def _reader(self, fd: int, path: str) -> CardReader:
         self._counted = self._untold = 0
-        return CardReader(fd, clock=self._parts.clock, stop=self._gone, still_there=self._docked.root.check)
+        # As many ranges as an entry has room for beside a path, which a hostile card makes very long.
+        most = max(1, (_ENTRY_BYTES - 2 * len(path.encode())) // _RANGE_BYTES)
+        check = self._docked.root.check
+        return CardReader(fd, clock=self._parts.clock, stop=self._gone, still_there=check, most_ranges=most)
 
     def _on_bytes(self, go_on: Callable[[], None]) -> Callable[[int], None]:
         def on_bytes(read_bytes: int) -> None:

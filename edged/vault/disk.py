@@ -50,8 +50,9 @@ class Disk:
             return fd
 
     def open_large(self, path: Path, size_bytes: int) -> int:
-        """Open a file that `create_large` made, to go on writing it."""
+        """Open a file that `create_large` made, to go on writing it; it may have been settled, and is not any more."""
         with _wrapped(path):
+            path.chmod(0o600)
             fd = _open_direct(path, _OLD)
             try:
                 _take_room(fd, size_bytes)

@@ -9,20 +9,25 @@ Nothing here is evidence yet, and no entry speaks of it. But a parked part may b
 recorder never comes back, so it is only ever removed when all of it, or better, was sealed.
 """
 
+import logging
+import mmap
 import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from threading import Event
 from types import TracebackType
 from typing import Final, Self
 
 from edged.clock import random_hex
-from edged.errors import StorageError
+from edged.errors import StoppedError, StorageError
 from edged.evidence.digests import CHUNK_BYTES, Digester, Digests
 from edged.evidence.ids import RecorderId
 from edged.vault.disk import Disk
+
+_log = logging.getLogger(__name__)
 
 _LARGE_BYTES: Final = 1 << 20
 """From this length on a file is written past the page cache."""
@@ -51,6 +56,8 @@ class Parked:
     """Raw digests of the chunks, from the first, that were durable."""
     part: Path
     note: Path
+    note_bytes: int
+    """Of the note, up to the end of its last whole line."""
 
     @property
     def size_bytes(self) -> int:
@@ -59,7 +66,7 @@ class Parked:
 
 
 class Original:
-    """A file being copied: written at offsets, in order; ends in `rename`, or is discarded, or parked."""
+    """A file being copied: written at offsets, in order; ends in `rename`, or is parked, or discarded."""
 
     def __init__(self, disk: Disk, of: Source, part: Path, *, note: Path | None, parked: Parked | None = None) -> None:
         """Begin at `part`, which must not exist, or go on with what was `parked` there."""
@@ -82,7 +89,7 @@ class Original:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.discard()
+        self.leave()
 
     def write(self, buffer: memoryview, offset: int) -> None:
         """Write a buffer of the ring."""
@@ -115,9 +122,10 @@ class Original:
     def settle(self, size_bytes: int) -> None:
         """Make the content durable and read-only under its temporary name; the length must be `size_bytes`."""
         fd = self._open()
-        if (found := os.fstat(fd).st_size) > size_bytes:
+        if (found := os.fstat(fd).st_size) >= size_bytes:
+            # Also what room was taken behind the end of a file that turned out to be shorter.
             self._disk.cut(fd, size_bytes, self.temporary)
-        elif found < size_bytes:
+        else:
             raise StorageError(f"{self.temporary} has {found} bytes where {size_bytes} were meant.")
         os.fchmod(fd, 0o440)
         self._disk.sync(fd, self.temporary)
@@ -134,6 +142,15 @@ class Original:
         if self._note is not None and self._noted:
             self._disk.remove(self._note)
             self._noted = 0
+
+    def leave(self) -> None:
+        """Let go of it: what was noted stays parked, whatever happened; anything else is removed."""
+        if not self._noted:
+            self.discard()
+            return
+        if self._fd is not None:
+            os.close(self._fd)
+        self._fd, self._settled = None, False
 
     def discard(self) -> None:
         """Remove what is still under the temporary name; nothing, once renamed or parked."""
@@ -172,7 +189,15 @@ class Incoming:
 
     def clear(self) -> None:
         """Remove what an interrupted run left and nothing can go on with; parked parts stay."""
-        kept = {path for each in self.parked() for path in (each.part, each.note)}
+        kept: set[Path] = set()
+        for note in self._notes():
+            part = note.with_suffix(".part")
+            try:
+                kept |= {note, part} if _read(part, note) else set()
+            except StorageError as error:
+                # It may be all there is; that it cannot be read just now does not make it worthless.
+                _log.warning("%s", error.message)
+                kept |= {note, part}
         for left in self._folder.iterdir():
             if left not in kept:
                 self._disk.remove(left)
@@ -187,13 +212,21 @@ class Incoming:
         return Original(self._disk, of, part, note=part.with_suffix(".parked") if of.size_bytes > CHUNK_BYTES else None)
 
     def go_on(self, parked: Parked) -> Original:
-        """Go on with what was parked."""
+        """Go on with what was parked; a last line of its note that a power cut tore is taken off."""
+        fd = self._disk.open_to_append(parked.note)
+        try:
+            self._disk.cut(fd, parked.note_bytes, parked.note)
+        finally:
+            os.close(fd)
         return Original(self._disk, parked.of, parked.part, note=parked.note, parked=parked)
 
     def parked(self, recorder: RecorderId | None = None) -> list[Parked]:
         """Give all that is parked, or what is of one recorder."""
-        found = (_read(note.with_suffix(".part"), note) for note in sorted(self._folder.glob("*.parked")))
+        found = (_read(note.with_suffix(".part"), note) for note in self._notes())
         return [each for each in found if each is not None and recorder in {None, each.of.recorder}]
+
+    def _notes(self) -> list[Path]:
+        return sorted(self._folder.glob("*.parked"))
 
     def forget(self, parked: Parked) -> None:
         """Remove a parked part: all of it was sealed."""
@@ -211,6 +244,23 @@ def digest_parked(parked: Parked, *, stop: Event) -> Digests:
             while left and not stop.is_set() and (block := file.read(min(left, 1 << 20))):
                 digester.update(block)
                 left -= len(block)
+        if stop.is_set():
+            raise StoppedError("The reading of an interrupted copy was stopped.")
+    except OSError as error:
+        raise StorageError(f"{parked.part} cannot be read: {error.strerror}.") from error
+    return digester.finish()
+
+
+def copy_part(parked: Parked, draft: Original, size_bytes: int) -> Digests:
+    """Copy the beginning of a parked part into a draft, and digest it."""
+    digester = Digester()
+    try:
+        with parked.part.open("rb") as file, mmap.mmap(-1, _LARGE_BYTES) as memory, memoryview(memory) as buffer:
+            for offset in range(0, size_bytes, len(buffer)):
+                if file.readinto(buffer) != len(buffer):
+                    raise StorageError(f"{parked.part} has become shorter.")
+                digester.update(buffer)
+                draft.write(buffer, offset)
     except OSError as error:
         raise StorageError(f"{parked.part} cannot be read: {error.strerror}.") from error
     return digester.finish()
@@ -222,11 +272,14 @@ def _read(part: Path, note: Path) -> Parked | None:
         head, *lines = note.read_bytes().split(b"\n")[:-1]
         said = _HEAD.fullmatch(head.decode())
         size_bytes = part.stat().st_size
-    except (OSError, ValueError):
+    except (FileNotFoundError, ValueError):
         return None
+    except OSError as error:
+        raise StorageError(f"{note} cannot be read: {error.strerror}.") from error
     if said is None:
         return None
-    whole = [line for line in lines if _DIGEST.fullmatch(line)]
-    parts = tuple(bytes.fromhex(line.decode()) for line in whole[: size_bytes // CHUNK_BYTES])
+    whole = list(takewhile(_DIGEST.fullmatch, lines))[: size_bytes // CHUNK_BYTES]
+    parts = tuple(bytes.fromhex(line.decode()) for line in whole)
     of = Source(recorder=RecorderId(said[1]), size_bytes=int(said[2]), modified_ns=int(said[3]), path=said[4])
-    return Parked(of=of, parts=parts, part=part, note=note) if parts else None
+    note_bytes = len(head) + 1 + 65 * len(parts)
+    return Parked(of=of, parts=parts, part=part, note=note, note_bytes=note_bytes) if parts else None

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from edged.clock import SystemClock
-from edged.errors import FullError, RecorderError, StoppedError
+from edged.errors import FullError, RecorderError, StoppedError, StorageError
 from edged.evidence.digests import CHUNK_BYTES, Digests
 from edged.evidence.ids import RecorderId
 from edged.offload.copying import ChangedError, Copied, copy, digest
 from edged.offload.reading import CardReader
 from edged.offload.ring import BUFFER_BYTES, Ring
 from edged.vault.disk import Disk
-from edged.vault.incoming import Incoming, Original, Source, digest_parked
+from edged.vault.incoming import Incoming, Original, Source, copy_part, digest_parked
 
 SIZES = [
     *(0, 1, 4095, 4097, BUFFER_BYTES - 1, BUFFER_BYTES, BUFFER_BYTES + 1),
@@ -297,3 +297,83 @@ def test_part_is_taken_for_no_more_than_its_note_and_length_say(bench: Bench, to
     assert [len(each.parts) for each in bench.incoming.parked()] == ([expected] if expected else [])
     bench.incoming.clear()
     assert len(bench.left()) == (2 if expected else 0)
+
+
+def test_settled_part_of_a_station_that_was_killed_is_gone_on_with_by_its_own_user(bench: Bench) -> None:
+    data = content(3 * CHUNK_BYTES)
+    interrupted(bench, data, 2 * CHUNK_BYTES)
+    (parked,) = bench.incoming.parked()
+    parked.part.chmod(0o440)
+    with bench.incoming.go_on(parked):
+        assert parked.part.stat().st_mode & 0o200
+
+
+def test_what_was_noted_outlives_whatever_goes_wrong_later(bench: Bench) -> None:
+    data = content(4 * CHUNK_BYTES)
+    interrupted(bench, data, 3 * CHUNK_BYTES)
+    (parked,) = bench.incoming.parked()
+    with pytest.raises(FullError), bench.incoming.go_on(parked) as draft:  # noqa: PT012 - what goes wrong, and when
+        bench.copy(bench.source(data), draft, parked.parts)
+        draft.settle(len(data))
+        raise FullError("The disk is full.")
+    (left,) = bench.incoming.parked()
+    assert left.parts[: len(parked.parts)] == parked.parts
+    with bench.incoming.go_on(left) as draft:
+        found = bench.copy(bench.source(data), draft, left.parts)
+        draft.settle(len(data))
+        draft.rename(bench.folder / "kept")
+    check(found.digests, data)
+    assert (bench.folder / "kept").read_bytes() == data
+    assert bench.left() == []
+
+
+def test_note_that_was_torn_goes_on_with_whole_lines(bench: Bench) -> None:
+    data = content(4 * CHUNK_BYTES)
+    interrupted(bench, data, 2 * CHUNK_BYTES)
+    (parked,) = bench.incoming.parked()
+    with parked.note.open("ab") as note:
+        note.write(b"abc12")
+    bench.on_bytes = lambda _: bench.stop.set() if sum(bench.told) >= len(data) - BUFFER_BYTES else None
+    with pytest.raises(StoppedError):
+        bench.copy(bench.source(data), bench.incoming.go_on(parked), parked.parts)
+    bench.stop.clear()
+    (left,) = bench.incoming.parked()
+    assert left.parts == digest_parked(left, stop=bench.stop).parts
+    assert len(left.parts) >= len(parked.parts)
+
+
+def test_note_that_cannot_be_read_just_now_loses_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupted(bench, content(4 * CHUNK_BYTES), 3 * CHUNK_BYTES)
+    read_bytes = Path.read_bytes
+
+    def refuses(path: Path) -> bytes:
+        if path.suffix == ".parked":
+            raise OSError(24, "Too many open files")
+        return read_bytes(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_bytes", refuses)
+        bench.incoming.clear()
+        with pytest.raises(StorageError, match="Too many open files"):
+            bench.incoming.parked()
+    assert len(bench.incoming.parked()) == 1
+
+
+def test_room_behind_the_end_of_a_file_that_was_shorter_is_given_back(bench: Bench) -> None:
+    with bench.begin(100 << 20) as draft:
+        bench.copy(bench.source(content(2 << 20)), draft)
+        draft.settle(2 << 20)
+        assert draft.temporary.stat().st_blocks * 512 <= 3 << 20
+
+
+def test_beginning_of_a_parked_part_is_copied_and_the_part_stays(bench: Bench) -> None:
+    data = content(4 * CHUNK_BYTES)
+    interrupted(bench, data, 3 * CHUNK_BYTES)
+    (parked,) = bench.incoming.parked()
+    with bench.begin(CHUNK_BYTES) as draft:
+        found = copy_part(parked, draft, CHUNK_BYTES)
+        draft.settle(CHUNK_BYTES)
+        draft.rename(bench.folder / "kept")
+    check(found, data[:CHUNK_BYTES])
+    assert (bench.folder / "kept").read_bytes() == data[:CHUNK_BYTES]
+    assert bench.incoming.parked() == [parked]

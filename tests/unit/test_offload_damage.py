@@ -273,3 +273,17 @@ def test_file_that_is_shorter_or_unreadable_the_second_time_is_different(
     assert found is not None
     assert found.second_sha256 is None
     assert len(found.ranges) == 6
+
+
+def test_file_whose_first_page_cannot_be_read_is_still_a_file_that_can_be(make: Callable[..., Dying]) -> None:
+    source = reader(make([range(1)]))
+    read(source)
+    source.confirm()
+
+
+def test_as_many_ranges_are_named_as_an_entry_has_room_for(make: Callable[..., Dying]) -> None:
+    card = make([range(at, at + 1) for at in range(0, 2 << 20, 8192)], size=2 << 20)
+    source = CardReader(card.fd, clock=Quick(0), stop=threading.Event(), still_there=lambda: None, most_ranges=3)
+    read(source)
+    assert len(source.unreadable) == 3
+    assert len(source.anew().unreadable) == 0
