@@ -46,15 +46,16 @@ def _zone(name: str) -> str:
     return name
 
 
-def _wipe(policy: str) -> str:
-    if policy not in {"after-clearance", "never"} and not _AFTER_DAYS.fullmatch(policy):
+def _wipe(policy: object) -> str:
+    named = isinstance(policy, str) and (policy in {"after-clearance", "never"} or _AFTER_DAYS.fullmatch(policy))
+    if not isinstance(policy, str) or not named:
         raise ValueError('"after-clearance", "after N days" (1 to 365), or "never"')
     return policy
 
 
 Folder = Annotated[Path, BeforeValidator(lambda v: Path(v) if isinstance(v, str) else v), AfterValidator(_absolute)]
 Zone = Annotated[str, AfterValidator(_zone)]
-Wipe = Annotated[str, AfterValidator(_wipe)]
+Wipe = Annotated[str, BeforeValidator(_wipe)]
 Group = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,31}$")]
 PartyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$")]
 """What an authority or witness is called here; an authority's tokens are called so in bundles, so it has no dot."""
@@ -285,7 +286,7 @@ class StationConfig(Part):
     @model_validator(mode="after")
     def _copies_stay(self) -> Self:
         if self.paths.retire_after_days is not None and self.store is None:
-            raise ValueError("paths.retire_after_days only with [store]: there would be no copy left")
+            raise ValueError("paths.retire_after_days needs [store]: there would be no copy left")
         return self
 
     @property
@@ -351,7 +352,7 @@ def explain(error: ValidationError) -> str:
     sentences = []
     for detail in error.errors(include_url=False):
         # Where the kind of a table decides what is in it, pydantic names the kind as if it were a key.
-        key = ".".join(str(part) for part in detail["loc"] if part not in {"s3", "directory"}) or "the file"
+        key = ".".join(str(part) for part in detail["loc"] if part not in {"s3", "directory"})
         if detail["type"] == "extra_forbidden":
             sentences.append(f"{key} is not a key that is known here")
         elif detail["type"] == "missing":
@@ -365,6 +366,10 @@ def explain(error: ValidationError) -> str:
             sentences.append(f"{key}.kind is {given['tag']!r}; allowed: {given['expected_tags']}")
         else:
             reason = detail["msg"].removeprefix("Value error, ")
+            if not key:
+                # A rule over several tables is a sentence of its own, with the keys in it.
+                sentences.append(reason)
+                continue
             allowed = f"allowed: {reason[:1].lower()}{reason[1:]}"
             # A rule over several keys is about a whole table: showing it all says nothing.
             whole = isinstance(detail["input"], dict | tuple)

@@ -17,9 +17,15 @@ from edged.evidence.verification.report import Check, failed, not_established, v
 from edged.evidence.verification.words import Words
 
 _FOREIGN: Final = Words(
-    "But the key of this ledger did not sign the paper: either the paper is forged, or the ledger was replaced from "
-    "its beginning, its key too. Compare the key with what the agency certified.",
-    "但凭条并非由本台账的密钥签署：要么凭条系伪造，要么台账自始连同密钥被整体替换。请与本单位所认证的密钥核对。",
+    "But the key of this ledger did not sign what was read: scan the code again first. If it stays so, either the "
+    "paper is forged, or the ledger was replaced from its beginning, its key too. Compare the key with what the agency "
+    "certified.",
+    "但所读内容并非由本台账的密钥签署：请先重新扫描二维码。若结果不变，要么凭条系伪造，要么台账自始连同密钥被整体替换，"
+    "请与本单位所认证的密钥核对。",
+)
+_MISREAD: Final = Words(
+    "But what was read does not hold together: scan the code again first.",
+    "但所读内容前后不符：请先重新扫描二维码。",
 )
 
 
@@ -52,16 +58,17 @@ def _judged(paper: Receipt, root: bytes, *, there: bool, signed: bool) -> Check:
     if root != at.root:
         return _contradicted(paper, signed=signed)
     if not signed:
-        return failed(
-            f"The ledger has the root of the receipt at {at.size} entries, but the signature on the paper is not its "
-            "own: the paper was altered.",
-            f"台账在 {at.size} 条处的根与凭条一致，但凭条上的签名不是台账的签名：凭条被改动。",
+        return not_established(
+            f"This ledger has the root of the receipt at {at.size} entries. {_MISREAD.en} Its signature is not this "
+            "ledger's own; if it stays so, the paper was altered.",
+            f"本台账在 {at.size} 条处的根与凭条一致。{_MISREAD.zh}其签名不是本台账的签名；若结果不变，则凭条被改动。",
         )
     if not there:
-        return failed(
-            f"The ledger has the root of the receipt at {at.size} entries, but entry {paper.seq} is not the one it "
-            "names: the paper was altered.",
-            f"台账在 {at.size} 条处的根与凭条一致，但第 {paper.seq} 条不是凭条所指的条目：凭条被改动。",
+        return not_established(
+            f"This ledger has the root of the receipt at {at.size} entries. {_MISREAD.en} Entry {paper.seq} is not the "
+            "one that it names; if it stays so, the paper was altered.",
+            f"本台账在 {at.size} 条处的根与凭条一致。{_MISREAD.zh}"
+            f"第 {paper.seq} 条不是其所指条目；若结果不变，则凭条被改动。",
         )
     return verified(
         f"This ledger has this root at {at.size} entries, and entry {paper.seq} is the one on the receipt: nothing of "
@@ -72,8 +79,8 @@ def _judged(paper: Receipt, root: bytes, *, there: bool, signed: bool) -> Check:
 
 def _cut(source: LogSource, paper: Receipt) -> Check:
     size = paper.checkpoint.size
-    en = f"IT DOES NOT: the receipt is of a ledger with {size} entries, and there are {source.size} here."
-    zh = f"不一致：凭条所载台账有 {size} 条，此处只有 {source.size} 条。"
+    en = f"The ledger and the paper do not agree: the receipt is of {size} entries, and there are {source.size} here."
+    zh = f"台账与凭条不一致：凭条所载台账有 {size} 条，此处只有 {source.size} 条。"
     try:
         signed = source.size > 0 and _signs(source.entries(0, min(ENTRIES, source.size))[0], paper)
     except (UnreadableError, MalformedError):
@@ -87,8 +94,8 @@ def _cut(source: LogSource, paper: Receipt) -> Check:
 
 def _contradicted(paper: Receipt, *, signed: bool) -> Check:
     size = paper.checkpoint.size
-    en = f"IT DOES NOT: this ledger has another root at {size} entries."
-    zh = f"不一致：本台账在 {size} 条处的根与凭条不同。"
+    en = f"The ledger and the paper do not agree: this ledger has another root at {size} entries."
+    zh = f"台账与凭条不一致：本台账在 {size} 条处的根与凭条不同。"
     if not signed:
         return not_established(f"{en} {_FOREIGN.en}", zh + _FOREIGN.zh)
     return failed(

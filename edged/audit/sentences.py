@@ -98,17 +98,28 @@ def _headline(report: TargetReport) -> Words:
                 f"FAILED: {target}: something here is not what the station sealed and signed.",
                 f"不通过：{target}：此处有内容与采集站固证并签名的不符。",
             )
-        case _ if report.open_checks == {"time"}:
+        case _ if _unsure(report) == {"time"}:
             return Words(
                 f"Not established, because of the time alone: {target}: {count} original(s) are what was sealed and "
                 "the ledger is whole, but nothing from outside the station confirms when.",
                 f"未能证实，仅因时间一项：{target}：{count} 个原件与固证时一致，台账完整，但没有站外证据证实时间。",
+            )
+        case _ if _unsure(report) == {"time", "completeness"}:
+            return Words(
+                f"Not established: {target}: the time is not confirmed from outside, and whether files are missing is "
+                f"not established either: {count} original(s) are what was sealed.",
+                f"未能证实：{target}：时间没有站外证据，是否缺少文件也未能证实：{count} 个原件与固证时一致。",
             )
         case _:
             return Words(
                 f"Not established: {target}: nothing here contradicts the evidence, but not everything could be shown.",
                 f"未能证实：{target}：没有发现矛盾，但并非每一项都能得到证明。",
             )
+
+
+def _unsure(report: TargetReport) -> set[str]:
+    """Give every check that is not verified, also those that the verdict does not need."""
+    return report.open_checks | {name for name, check in report.checks.items() if check.verdict != "verified"}
 
 
 def _of_segments(report: TargetReport, verdict: Verdict) -> Iterator[Words]:

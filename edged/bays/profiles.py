@@ -246,16 +246,16 @@ class Profile(_Part):
     def _make_sense(self) -> Self:
         names = [rule.name for rule in self.layout]
         if len(set(names)) < len(names):
-            raise ValueError("layout rules with different names")
+            raise ValueError("layout rules need different names")
         for rule in self.layout:
             if rule.side_of is not None and (rule.side_of not in names or rule.side_of == rule.name):
-                raise ValueError(f"side_of of {rule.name!r} naming another rule of this layout")
+                raise ValueError(f"side_of of {rule.name!r} must name another rule of this layout")
             if rule.side_of is not None and not self.shared_groups(rule):
-                raise ValueError(f"a pattern of {rule.name!r} that shares a group with that of {rule.side_of!r}")
+                raise ValueError(f"the pattern of {rule.name!r} must share a group with that of {rule.side_of!r}")
         if self.unlock is not None and set(self.unlock.usb) & set(self.usb):
-            raise ValueError("unlock.usb without the ids of usb, which are those of its storage mode")
+            raise ValueError("unlock.usb must not name the ids of usb, which are those of its storage mode")
         if strange := {way.rule for way in self.clock_reading} - {None, *names}:
-            raise ValueError(f"rule of clock_reading naming a rule of this layout, not {min(map(str, strange))!r}")
+            raise ValueError(f"rule of clock_reading must name a rule of this layout, not {min(map(str, strange))!r}")
         if "id-file" in self.identity and self.id_file is None:
             raise ValueError('identity "id-file" only with a table [id_file]')
         if "file-name" in self.identity and all("device" not in rule.pattern.groupindex for rule in self.layout):

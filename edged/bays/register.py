@@ -82,7 +82,7 @@ class Register(_Part):
         known = {officer.id for officer in self.officers}
         for recorder in self.recorders:
             if recorder.officer is not None and recorder.officer not in known:
-                raise ValueError(f"recorder {recorder.id!r} with an officer who has an [[officer]] table")
+                raise ValueError(f"recorder {recorder.id!r} needs an officer who has an [[officer]] table")
         return self
 
     def find(self, profile: str, serial: str) -> RegisteredRecorder | None:
@@ -109,4 +109,4 @@ def load_register(path: Path, profiles: Iterable[Profile]) -> Register:
 
 def _once(what: str, values: Iterable[Hashable]) -> None:
     if doubled := [value for value, count in Counter(values).items() if count > 1]:
-        raise ValueError(f"{what} once; found several times: {doubled[0]!r}")
+        raise ValueError(f"{what} may stand only once; found several times: {doubled[0]!r}")

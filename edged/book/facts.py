@@ -234,6 +234,10 @@ class Facts:
         """Give the next dockings of a docking's recorder, oldest first."""
         return self._all(DockingRow, "dockings_after", docking=docking, most=most)
 
+    def dockings_cut_short(self, recorder: str, *, most: int) -> list[DockingRow]:
+        """Give the newest dockings of a recorder that were cut short, or last."""
+        return self._all(DockingRow, "dockings_cut_short", recorder=recorder, most=most)
+
     def anomalies_of_docking(self, docking: str) -> list[bytes]:
         """Give the anomaly entries of a docking, oldest first."""
         return [bytes(row["bytes"]) for row in self._database.rows("anomalies_of_docking", docking=docking)]

@@ -328,6 +328,11 @@ SELECT * FROM docking WHERE recorder = :recorder AND bay NOT GLOB 'intake-*'
 SELECT later.* FROM docking AS this JOIN docking AS later USING (recorder)
 WHERE this.docking = :docking AND later.position > this.position ORDER BY later.position LIMIT :most;
 
+-- name: dockings_cut_short
+-- The newest dockings of a recorder that were cut short, or last.
+SELECT * FROM docking WHERE recorder = :recorder AND (outcome IS NULL OR outcome = 'interrupted')
+ORDER BY position DESC LIMIT :most;
+
 -- name: found_segments
 SELECT segment.*, found.path AS found_path FROM found JOIN segment USING (segment) WHERE found.docking = :docking;
 

@@ -13,7 +13,7 @@ from edged.bays.uevents import UdevEvents
 from edged.bays.volumes import Refusal, Volume, judge, port_of, read_volume, udev_rules
 from edged.cli.following import follow
 from edged.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, console, print_json, put, say
-from edged.config import read_station
+from edged.config import BaysPart, read_station
 from edged.evidence.ids import BayId
 from edged.station.ports import known_devices
 
@@ -47,9 +47,17 @@ def bays(
     shown = [_row(volume, judge(volume, known)) for volume in sorted(found, key=lambda volume: volume.path)]
     if as_json:
         print_json(shown)
-        return
-    if not shown:
+    else:
+        _tell(station.bays, shown)
+
+
+def _tell(part: BaysPart, shown: list[dict[str, str]]) -> None:
+    if part.source == "directory":
+        say(f"Bays are the sub-folders of {part.folder}: `edged status` shows what is docked.")
+        say('USB ports count only with source = "udev" under [bays].')
+    elif not shown:
         say("No USB storage is plugged in. Plug a recorder into a bay, and run this again.")
+    if not shown:
         return
     table = Table(box=None, pad_edge=False)
     for heading in ("Port", "USB id", "Serial number", "Device", "Bay"):

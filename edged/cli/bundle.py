@@ -17,7 +17,7 @@ from edged.control.client import ask
 from edged.errors import UsageError
 from edged.evidence.bodies import Export
 from edged.evidence.entry import parse
-from edged.evidence.ids import to_id
+from edged.evidence.ids import is_segment_id, to_id
 from edged.evidence.verification.selection import parse_export_list
 from edged.station.selecting import KINDS, asked_for, permit_again, withheld
 from edged.station.view import StationView
@@ -83,10 +83,16 @@ def bundle(
         )
     if export is None and sum(key in arguments for key in ("case", "recorder", "segments")) != 1:
         raise UsageError("Name one of --case, --recorder, --segment and --export.")
+    for each in segment or ():
+        if not is_segment_id(each):
+            raise UsageError(
+                f"--segment {each!r} is no segment: it is written as sg- and 32 digits or letters from a to f.",
+                hint="`edged ledger show --type segment` lists them.",
+            )
     _check_target(out)
     station = read_station(config)
     if export is None:
-        err("The export is being written into the ledger and signed …")
+        err("Asking the station for the export …")
         answer = ask(station.control_socket, "export", purpose=purpose, **arguments)
         export = str(answer["export"])
     with (

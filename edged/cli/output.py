@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from edged.amounts import amount as amount  # noqa: PLC0414 - commands print with it
 from edged.errors import EdgedError
 
 ConfigOption = Annotated[
@@ -68,13 +69,3 @@ def print_json(value: Any) -> None:  # noqa: ANN401 - JSON
 def count(number: int, one: str, more: str = "") -> str:
     """Write a number of things: `1 entry`, `2 entries`; without a form of its own, the plural takes an s."""
     return f"{number} {one if number == 1 else more or one + 's'}"
-
-
-def amount(size_bytes: int) -> str:
-    """Write an amount of bytes as people read it: `1.2 GB`, in powers of ten."""
-    size = float(size_bytes)
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:  # noqa: PLR2004 - powers of ten
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"

@@ -20,11 +20,21 @@ _NOT_YET: Final = (
     "No checkpoint covers this docking yet: print the receipt again later.",
     "本次接入尚无检查点，请稍后再打印凭条。",
 )
+_NO_STORE: Final = (
+    "NOT SIGNED 未签署",
+    "This station has no central storage yet, so nothing is signed.",
+    "本站尚未配置集中存储，暂不签署。",
+)
 _KEEP: Final = (
     "Keep this paper: `edged receipt --check` shows whether the ledger still is what it was.",
     "请保存本凭条：可用 `edged receipt --check` 核对台账是否被改写。",
 )
 _BLACK: Final = "black"
+_OUTCOMES: Final = {
+    "cleared": "emptied 已清空",
+    "kept": "kept, files left on it 留存",
+    "interrupted": "INTERRUPTED, dock it again 中断，请重新接入",
+}
 
 
 def rows(plain: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -36,9 +46,12 @@ def rows(plain: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "Bay 采集口", plain["bay"]
     yield "Docked 接入", plain["began"]
     yield "Ended 结束", plain["ended"]
+    yield "Outcome 结果", _OUTCOMES.get(plain["outcome"], plain["outcome"])
     yield "Files found 发现文件", str(plain["files"])
     yield "  sealed 已固证", str(plain["sealed"])
     yield "  met before 此前已固证", str(plain["sighted"])
+    if (missing := plain["files"] - plain["sealed"] - plain["sighted"]) > 0:
+        yield "  not taken in 未取入", str(missing)
     yield "  erased 已清除", str(plain["wiped"])
     yield "  left on it 留存", str(plain["left"])
     yield "Bytes 字节", f"{plain['bytes']} ({amount(plain['bytes'])})"
@@ -50,26 +63,29 @@ def rows(plain: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "Checkpoint 检查点", f"{checkpoint['size']} {checkpoint['root']}"
 
 
-def lines(plain: dict[str, Any]) -> list[str]:
-    """Give the lines of the receipt, without its code; ids and digests are broken where the paper ends."""
+def lines(plain: dict[str, Any], *, stored: bool = True) -> list[str]:
+    """Give the lines of the receipt, without its code; ids and digests are broken where the paper ends.
+
+    Without a code it says why: `stored` tells whether the station has central storage, which the code waits for.
+    """
     told = ["RECEIPT OF A DOCKING 记录仪接入凭条", ""]
     for name, value in rows(plain):
         whole = f"{name}: {value}"
         told += [whole] if _columns(whole) <= _WIDTH else [f"{name}:", *_broken(value)]
-    return [*told, "", *(_KEEP if plain["code"] else _NOT_YET)]
+    return [*told, "", *_notes(plain, stored=stored)]
 
 
-def on_terminal(plain: dict[str, Any]) -> str:
+def on_terminal(plain: dict[str, Any], *, stored: bool = True) -> str:
     """Give the receipt as text, its code drawn of blocks."""
     picture = io.StringIO()
     if plain["code"]:
         _code(plain).terminal(picture, compact=True)
-    return "\n".join([*lines(plain), "", picture.getvalue().rstrip("\n")]).rstrip("\n")
+    return "\n".join([*lines(plain, stored=stored), "", picture.getvalue().rstrip("\n")]).rstrip("\n")
 
 
-def as_svg(plain: dict[str, Any]) -> str:
+def as_svg(plain: dict[str, Any], *, stored: bool = True) -> str:
     """Give the receipt as one picture, 80 mm wide."""
-    told = lines(plain)
+    told = lines(plain, stored=stored)
     folded = [piece for line in told for piece in (_folded(line) or [""])]
     top = _MARGIN + _LINE * len(folded)
     height = top + _MARGIN + (_CODE + _MARGIN if plain["code"] else 0)
@@ -86,10 +102,10 @@ def as_svg(plain: dict[str, Any]) -> str:
     )
 
 
-def as_html(plain: dict[str, Any]) -> str:
+def as_html(plain: dict[str, Any], *, stored: bool = True) -> str:
     """Give the receipt as one page that needs nothing else."""
     told = "".join(f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>" for name, value in rows(plain))
-    notes = "".join(f"<p>{html.escape(text)}</p>" for text in (_KEEP if plain["code"] else _NOT_YET))
+    notes = "".join(f"<p>{html.escape(text)}</p>" for text in _notes(plain, stored=stored))
     code = f'<svg class="code" viewBox="0 0 {_CODE} {_CODE}">{_drawn(plain)}</svg>' if plain["code"] else ""
     text = f"<p><code>{html.escape(plain['code'])}</code></p>" if plain["code"] else ""
     return (
@@ -99,6 +115,12 @@ def as_html(plain: dict[str, Any]) -> str:
         "td,code{overflow-wrap:anywhere}.code{width:70mm}</style></head><body>"
         f"<h1>Receipt of a docking<br>记录仪接入凭条</h1><table>{told}</table>{notes}{code}{text}</body></html>\n"
     )
+
+
+def _notes(plain: dict[str, Any], *, stored: bool) -> tuple[str, ...]:
+    if plain["code"]:
+        return _KEEP
+    return _NOT_YET if stored else _NO_STORE
 
 
 def _code(plain: dict[str, Any]) -> segno.QRCode:
@@ -121,8 +143,14 @@ def _columns(text: str) -> int:
 
 
 def _broken(value: str) -> Iterator[str]:
+    line = " "
     for word in value.split(" "):
-        yield from (f"  {word[at : at + _WIDTH - 2]}" for at in range(0, len(word), _WIDTH - 2))
+        for piece in (word[at : at + _WIDTH - 2] for at in range(0, len(word), _WIDTH - 2)):
+            if line.strip() and _columns(f"{line} {piece}") > _WIDTH:
+                yield line
+                line = " "
+            line = f"{line} {piece}"
+    yield line
 
 
 def _folded(line: str) -> list[str]:

@@ -1,5 +1,6 @@
 """`edged receipt`: what a docking was, on paper that the ledger can be held against later."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -11,12 +12,16 @@ from edged.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, print_jso
 from edged.cli.progress import shown_progress
 from edged.cli.reading import open_book
 from edged.cli.targets import Access, CaBundleOption, CredentialsOption, EndpointOption, RegionOption, opened
+from edged.config import read_station
 from edged.errors import MalformedError, StorageError, UnavailableError, UnreadableError, UsageError
-from edged.evidence.receipts import LONGEST, Receipt, parse_receipt
+from edged.evidence.receipts import MARK, Receipt, parse_receipt
 from edged.evidence.text import to_base64
 from edged.station.receipts import asked_receipt
 
 _EXIT: Final = {"verified": 0, "failed": 1, "not-established": 2}
+_BOUND: Final = 65_536
+"""Bytes of a file that are looked through for a code."""
+_SCAN: Final = "Read the QR code with a scanner and give its line; `edged receipt DOCKING --json` prints it as `code`."
 
 
 def register(app: typer.Typer) -> None:
@@ -54,15 +59,16 @@ def receipt(
         return _check(_read(check), against or str(config), access, as_json=as_json)
     if len(asked) != 1:
         raise UsageError("A receipt is of one docking.", hint="Name the docking, or --bay BAY, or --last.")
+    stored = read_station(config).store is not None
     with open_book(config) as book:
         plain = asked_receipt(book, {"docking": docking, "bay": bay, "last": last}).plain()
     for path, text in ((svg, paper.as_svg), (html, paper.as_html)):
         if path is not None:
-            _write(path, text(plain))
+            _write(path, text(plain, stored=stored))
     if as_json:
         print_json(plain)
     elif svg is None and html is None:
-        put(paper.on_terminal(plain))
+        put(paper.on_terminal(plain, stored=stored))
     # The receipt says so itself; the code is for whoever prints it without reading it.
     return 0 if plain["code"] else UnavailableError.exit_code
 
@@ -79,19 +85,36 @@ def _read(text: str) -> Receipt:
     if not text.startswith("edged-receipt:"):
         try:
             with Path(text).open("rb") as file:
-                data = file.read(LONGEST + 3)
+                data = file.read(_BOUND)
         except (OSError, ValueError) as error:
             raise UnreadableError(
                 f"There is no file {text[:200]!r} to read, and this is no code of a receipt.",
                 hint="A code begins with edged-receipt:1; put it into quotes.",
             ) from error
-        text = data.decode("ascii", "replace").removesuffix("\n").removesuffix("\r")
+        text = _line(data.decode("utf-8-sig", "replace"))
     try:
-        return parse_receipt(text)
+        return parse_receipt(text.strip())
     except MalformedError as error:
         raise MalformedError(
             f"This is no receipt: {error.message}.", hint="Scan the code again: every character of it counts."
         ) from error
+
+
+def _line(text: str) -> str:
+    """Find the code in what a scanner or `--json` wrote; raises MalformedError if there is none, or more than one."""
+    try:
+        told = json.loads(text)
+    except (ValueError, RecursionError):
+        told = None
+    if isinstance(told, dict):
+        codes = {told["code"]} if isinstance(told.get("code"), str) else set()
+    else:
+        codes = {line.strip() for line in text.splitlines() if line.lstrip().startswith(MARK)}
+    if len(codes) > 1:
+        raise MalformedError("This file holds the codes of several receipts.", hint="Give one of these lines.")
+    if not codes:
+        raise MalformedError("This file holds no code of a receipt.", hint=_SCAN)
+    return str(codes.pop())
 
 
 def _check(found: Receipt, target: str, access: Access, *, as_json: bool) -> int:

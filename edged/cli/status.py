@@ -76,7 +76,7 @@ def _show_room(answer: dict[str, Any]) -> None:
         say(f"  {copies} ({size}), gone on with when the recorder is docked again")
     for disk in answer["room"]:
         free = "does not answer" if disk["free_bytes"] is None else f"{amount(disk['free_bytes'])} free"
-        say(f"  Disk of {disk['folder']}: {free}, of which {amount(disk['reserve_bytes'])} are never used up")
+        say(f"  Disk of {disk['folder']}: {free}; {amount(disk['reserve_bytes'])} must stay free (reserve_mib)")
     if not answer["accepting"]:
         say("  No recorder is accepted: there is no room")
 

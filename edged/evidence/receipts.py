@@ -16,7 +16,8 @@ from edged.evidence.ids import EntryRef, is_sha256, split_origin
 from edged.evidence.note import Checkpoint, parse_checkpoint, parse_note
 from edged.evidence.text import parse_base64, parse_decimal, to_base64
 
-_MARK: Final = "edged-receipt:1"
+MARK: Final = "edged-receipt:1"
+"""What every code begins with."""
 _PARTS: Final = 7
 LONGEST: Final = 600
 """Characters of a code; the longest origin leaves most of them unused."""
@@ -56,7 +57,7 @@ def format_receipt(paper: Receipt) -> str:
     """Write the code."""
     at = paper.checkpoint
     parts = (at.origin, at.size, to_base64(at.root), to_base64(paper.signature), paper.seq, paper.ref)
-    return " ".join((_MARK, *map(str, parts)))
+    return " ".join((MARK, *map(str, parts)))
 
 
 def parse_receipt(text: str) -> Receipt:
@@ -64,8 +65,8 @@ def parse_receipt(text: str) -> Receipt:
     if len(text) > LONGEST or not text.isascii():
         raise MalformedError("the code of a receipt is one short line of ASCII")
     parts = text.split(" ")
-    if parts[0] != _MARK or len(parts) != _PARTS:
-        raise MalformedError(f"the code of a receipt is {_MARK} and six parts, joined by single spaces")
+    if parts[0] != MARK or len(parts) != _PARTS:
+        raise MalformedError(f"the code of a receipt is {MARK} and six parts, joined by single spaces")
     _, origin, size, root, signature, seq, ref = parts
     split_origin(origin)
     if not is_sha256(ref):

@@ -65,7 +65,7 @@ class Noted:
 
 @dataclass(frozen=True, kw_only=True)
 class Visit:
-    """A docking that footage of the case came from."""
+    """A docking that footage of the case came from, or that was cut short and may have held some."""
 
     docking: DockingId
     ended: bool

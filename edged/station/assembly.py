@@ -18,7 +18,15 @@ from edged.book import Book
 from edged.cases.disk import DiskFeed
 from edged.cases.folder import FeedFolder
 from edged.clock import Clock, SystemClock
-from edged.config import Credentials, DirectoryStorePart, StationConfig, StorePart, read_station, read_toml
+from edged.config import (
+    STATION_FILE,
+    Credentials,
+    DirectoryStorePart,
+    StationConfig,
+    StorePart,
+    read_station,
+    read_toml,
+)
 from edged.errors import ConfigError, InUseError, NotAllowedError
 from edged.evidence import canonical
 from edged.evidence.digests import has_sm3, sha256_hex
@@ -109,6 +117,7 @@ def build(config_folder: Path, clock: Clock, *, disk: Disk | None = None, sandbo
     """
     config = read_station(config_folder)
     _check_digests(config)
+    _check_folders(config)
     rules = read_catalogue(config_folder)
     profiles = load_profiles(config_folder / "recorders")
     load_register(config_folder / "register.toml", profiles)
@@ -154,6 +163,19 @@ def _check_digests(config: StationConfig) -> None:
             "ledger.sm3 is true, but the OpenSSL of this machine cannot compute SM3.",
             hint="Install an OpenSSL with SM3, or set sm3 = false: SHA-256 is always computed.",
         )
+
+
+def _check_folders(config: StationConfig) -> None:
+    """Refuse what is no folder; one for the vault that is not there yet is made, one where recorders appear is not."""
+    needed = [("paths.vault", config.paths.vault, False)]
+    if config.bays.source == "directory" and config.bays.folder is not None:
+        needed.append(("bays.folder", config.bays.folder, True))
+    for key, folder, must_exist in needed:
+        if not folder.is_dir() and (must_exist or folder.exists()):
+            raise ConfigError(
+                f"{STATION_FILE}: {key} is {str(folder)!r}, which is no folder.",
+                hint="Nothing was changed. Correct the file and try again.",
+            )
 
 
 def build_jobs(parts: Parts) -> list[Job]:
@@ -227,6 +249,7 @@ def check_configuration(folder: Path) -> StationConfig:
     """Read every configuration file as the daemon would; raises ConfigError."""
     config = read_station(folder)
     _check_digests(config)
+    _check_folders(config)
     read_catalogue(folder)
     profiles = load_profiles(folder / "recorders")
     load_register(folder / "register.toml", profiles)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final, Literal
 
 from edged.book import Book
@@ -18,7 +19,10 @@ from edged.rules.completeness import CaseFacts, Completeness, Footage, Noted, Vi
 from edged.rules.matters import Catalogue
 
 _LATER: Final = 100
-"""How many later dockings of a recorder are asked for what one left."""
+"""How many later dockings of a recorder are asked for what one left, and how many that were cut short are looked at."""
+
+_DAY: Final = timedelta(days=1)
+"""How long before and after the recordings of a case a docking that nobody finished counts as its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +52,7 @@ def case_completeness(book: Book, catalogue: Catalogue, case: str) -> CaseAnswer
             records=records,
             footage=footage,
             noted=[_noted(entry) for entry in entries],
-            visits=[_visit(book, docking) for docking in sorted({row.docking for row in rows})],
+            visits=[_visit(book, docking) for docking in sorted(_dockings(book, records, rows))],
         )
     return CaseAnswer(
         completeness=completeness(facts, catalogue),
@@ -108,6 +112,29 @@ def _noted(entry: Entry) -> Noted:
         between=tuple(each for each in between if isinstance(each, str)),
         harmless=body.kind == "missing-since-last-docking" and body.detail.get("lost") == 0,
     )
+
+
+def _dockings(book: Book, records: Sequence[CaseRecord], rows: Sequence[SegmentRow]) -> set[DockingId]:
+    """Give the dockings that sealed something of the case, and those cut short that may have held more of it.
+
+    A docking that was cut short may have sealed nothing of the case: what its card held is told by its inventory, and
+    where no docking of the recorder followed, nobody finished it since.
+    """
+    found = {row.docking for row in rows}
+    held = {(row.recorder, row.path, row.bytes) for row in rows}
+    moments = [moment for each in records for moment in (each.from_, each.until)]
+    moments += [from_rfc3339(each) for row in rows for each in (row.started, row.ended) if each is not None]
+    recorders = {row.recorder for row in rows} | {each.recorder for each in records if each.recorder is not None}
+    for recorder in recorders:
+        for row in book.facts.dockings_cut_short(recorder, most=_LATER):
+            listed = _listed(book, row)
+            began = from_rfc3339(row.began)
+            in_time = bool(moments) and min(moments) - _DAY <= began <= max(moments) + _DAY
+            if any((recorder, path, stamp[0]) in held for path, stamp in listed.items()) or (
+                in_time and not book.facts.dockings_after(row.docking, most=1)
+            ):
+                found.add(row.docking)
+    return found
 
 
 def _visit(book: Book, docking: DockingId) -> Visit:

@@ -23,7 +23,7 @@ from edged.bays.safe_files import Root
 from edged.bays.source import Docked
 from edged.clock import random_hex
 from edged.config import DirectoryStorePart, Id, StorePart, explain
-from edged.errors import NotAllowedError, UsageError
+from edged.errors import NotAllowedError, RefusedRecorderError, UsageError
 from edged.evidence.ids import BayId, OfficerId, RecorderId
 from edged.station.beginning import HandedIn
 from edged.station.docking import Intake
@@ -52,8 +52,8 @@ class _Asked(BaseModel):
 def hand_in(parts: Parts, arguments: Mapping[str, Any], actor: str, descriptors: tuple[int, ...]) -> dict[str, object]:
     """Take in the folder behind a descriptor; gives what was found, when all of it is sealed.
 
-    Raises UsageError for what cannot be taken in, FullError, RecorderError and StoppedError as a docking does; what
-    was sealed until then stays, and asking again goes on.
+    Raises UsageError for what cannot be taken in, RefusedRecorderError for a recorder that is in a bay now, FullError,
+    RecorderError and StoppedError as a docking does; what was sealed until then stays, and asking again goes on.
     """
     try:
         asked = _Asked.model_validate(arguments)
@@ -81,6 +81,8 @@ def _take(parts: Parts, docked: Docked, handed: HandedIn) -> dict[str, object]:
     intake = Intake(parts, None, docked, parts.stop, handed)
     try:
         intake.run()
+    except RefusedRecorderError as error:
+        raise _elsewhere(parts, docked, handed) or error from error
     finally:
         if not parts.stop.is_set():
             # One that did not come to its end is over: asking again is another docking.
@@ -100,6 +102,19 @@ def _take(parts: Parts, docked: Docked, handed: HandedIn) -> dict[str, object]:
         "sighted": len(found) - sealed,
         "unread": docking.files - len(found),
     }
+
+
+def _elsewhere(parts: Parts, docked: Docked, handed: HandedIn) -> RefusedRecorderError | None:
+    """Say in the words of an intake that the recorder is kept by another bay; None if it is not."""
+    recorder = handed.recognised.recorder.id
+    bay = parts.claims.bay_of(recorder)
+    if bay is None or bay == docked.bay:
+        return None
+    if bay.startswith("intake-"):
+        return RefusedRecorderError(
+            f"Something else of recorder {recorder} is being taken in by hand now.", hint="Ask again when that is done."
+        )
+    return RefusedRecorderError(f"Recorder {recorder} is docked in bay {bay} now.", hint="Take it out, and ask again.")
 
 
 def _registered(parts: Parts, recorder: str) -> tuple[RegisteredRecorder, Profile]:

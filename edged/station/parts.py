@@ -48,6 +48,11 @@ class Claims:
                     hint="Look at both recorders by hand.",
                 )
 
+    def bay_of(self, recorder: RecorderId) -> BayId | None:
+        """Give the bay that keeps a recorder; None if none does."""
+        with self._changed:
+            return self._bays.get(recorder)
+
     def holds(self, bay: str) -> bool:
         """Say whether something is being taken in at a bay, or was handed in under its name."""
         with self._changed:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from edged.amounts import amount
 from edged.clock import Clock
 from edged.config import PathsPart
 from edged.errors import FullError, StorageError
@@ -137,7 +138,7 @@ class Room:
             short = [place for place in self._places() if self._is_short(place)] or [self._vault]
         where = " and of ".join(f"{place.folder} (paths.{place.name})" for place in short)
         return (
-            f"The disk of {where} has no room beside its reserve of {_mb(self._reserve_bytes)}: "
+            f"The disk of {where} has no room beside its reserve of {amount(self._reserve_bytes)}: "
             "no recorder is accepted, and nothing is deleted."
         )
 
@@ -196,8 +197,8 @@ class Room:
             free_bytes -= self._promised_bytes
         if free_bytes - size_bytes < self._reserve_bytes:
             raise FullError(
-                f"The disk of {place.folder} has {_mb(max(0, free_bytes))} free, which leaves no {_mb(size_bytes)} "
-                f"beside its reserve of {_mb(self._reserve_bytes)}; {then}.",
+                f"The disk of {place.folder} has {amount(max(0, free_bytes))} free, which leaves no "
+                f"{amount(size_bytes)} beside its reserve of {amount(self._reserve_bytes)}; {then}.",
                 hint="Free space on it, or give it a larger disk; it goes on by itself.",
             )
 
@@ -213,7 +214,3 @@ class Room:
                 wake.clear()
         finally:
             self._pulse.unsubscribe(wake)
-
-
-def _mb(size_bytes: int) -> str:
-    return f"{size_bytes / 1e6:,.0f} MB"

@@ -52,9 +52,9 @@ class Asked(BaseModel):
     @model_validator(mode="after")
     def _is_one_selection(self) -> Self:
         if sum(map(bool, (self.case, self.segments, self.recorder))) != 1:
-            raise ValueError("one of case, recorder and segments")
+            raise ValueError("name one of case, recorder and segments")
         if (self.since is None) != (self.until is None):
-            raise ValueError("from and until together")
+            raise ValueError("give from and until together")
         if self.recorder is not None and self.since is None:
             raise ValueError("recorder only with from and until")
         if self.segments and self.since is not None:
@@ -75,7 +75,9 @@ class Asked(BaseModel):
             return None
         since, until = moment(self.since, zone), moment(self.until, zone)
         if since >= until:
-            raise UsageError(f"From {self.since} until {self.until} is no span of time.")
+            raise UsageError(
+                f"From {self.since} until {self.until} is no span of time.", hint="--until must be after --from."
+            )
         return since, until
 
     def selection(self, zone: tzinfo) -> dict[str, Any]:

@@ -28,6 +28,7 @@ def details() -> Iterator[tuple[str, dict[str, Any]]]:
                 keys = re.findall(r"\{([a-z0-9_]+)\}", words.en + words.zh)
                 full: dict[str, Any] = why | dict.fromkeys(keys, 5)
                 yield kind, full
+                yield kind, why | {key: number for number, key in enumerate(keys)}
                 for value in VALUES:
                     yield kind, full | dict.fromkeys(keys, value)
                     yield kind, full | {"more": value}

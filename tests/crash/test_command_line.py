@@ -142,7 +142,7 @@ def test_a_wrong_credentials_file_is_refused(make_station: MakeStation, new_buck
 def test_folders_and_keys_that_are_not_as_they_must_be_are_refused(make_station: MakeStation) -> None:
     station = make_station()
     station.bays.rename(station.folder / "elsewhere")
-    refuses(station, 78, str(station.bays), "cannot be listed")
+    refuses(station, 78, str(station.bays), "which is no folder")
     (station.folder / "elsewhere").rename(station.bays)
     key = station.state / "keys" / "epoch.key"
     key.chmod(0o644)

@@ -90,6 +90,17 @@ def test_wrong_intake_is_refused_in_one_sentence(station: Station, arguments: tu
     station.is_whole()
 
 
+def test_recorder_that_is_docked_now_is_not_taken_in_by_hand_too(station: Station) -> None:
+    card = station.card("loose", FILES)
+    with station.running():
+        bay = station.dock(station.card("BC00001", {clip_path(3): b"three"}))
+        station.until_phase(bay, "done")
+        done = intake(station, card)
+        assert (done.returncode, f"Recorder BC00001 is docked in bay {bay.name} now." in done.stderr) == (77, True)
+        assert "Take it out, and ask again." in done.stderr
+    assert len(station.bodies("docking")) == 1
+
+
 def test_request_without_a_folder_or_with_another_thing_is_refused(station: Station) -> None:
     given = {"recorder": "BC00001", "officer": OFFICER, "reason": "x", "name": "n"}
     reading, writing = os.pipe()

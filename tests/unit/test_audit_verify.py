@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from edged.audit.check import check_target
+from edged.audit.sentences import sentences
 from edged.audit.stores import StoredOriginals, StoreTarget
 from edged.cli.progress import Silent
 from edged.clock import SystemClock
@@ -97,6 +98,10 @@ def test_a_store_is_verified_under_root_and_authority(honest: Stored, nas: Path,
 def test_without_an_authority_only_the_time_is_open(honest: Stored, nas: Path) -> None:
     found, _ = check_store(FolderReader(nas), honest.trust())
     assert (found.report.verdict, found.report.open_checks) == ("not-established", {"time"})
+    # A store holds no inventories: that nothing is missing is not shown, and is not said.
+    said = next(iter(sentences(found.report))).en
+    assert "whether files are missing is not established either" in said
+    assert "whole" not in said
 
 
 def test_without_a_root_nobody_is_believed(honest: Stored, nas: Path, authority: Authority) -> None:

@@ -306,5 +306,5 @@ def test_a_way_that_makes_no_sense_is_refused(way: dict[str, Any], allowed: str)
 def test_a_way_that_names_no_rule_of_its_layout_is_refused() -> None:
     way = {"way": "log", "rule": "diary", "time": TIME, "within_seconds": 1}
     plain = {name: getattr(PROFILES["sidecar"], name) for name in Profile.model_fields}
-    with pytest.raises(ValueError, match="rule of clock_reading naming a rule of this layout, not 'diary'"):
+    with pytest.raises(ValueError, match="rule of clock_reading must name a rule of this layout, not 'diary'"):
         Profile.model_validate(plain | {"clock_reading": (ClockWay.model_validate(way),)})

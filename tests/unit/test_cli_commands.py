@@ -216,6 +216,20 @@ def test_bundle_of_nothing_or_of_two_things_is_wrong_usage(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_wrong_segment_is_named_with_its_option(edged: Caller, used: Made, tmp_path: Path) -> None:
+    said = edged("bundle", tmp_path / "out", "--segment", "sg-XYZ", config=used.config_folder)
+    assert said.code == 64
+    assert "--segment 'sg-XYZ' is no segment: it is written as sg- and 32 digits or letters from a to f." in said.err
+    assert "Asking the station" not in said.err
+
+
+def test_bays_that_are_folders_are_told_as_such(edged: Caller, used: Made) -> None:
+    said = edged("bays", config=used.config_folder)
+    assert said.code == 0
+    assert "Bays are the sub-folders of" in said.out
+    assert "No USB storage" not in said.out
+
+
 @pytest.mark.parametrize("name", ["out", "out.zip"])
 def test_bundle_is_never_written_over_anything(edged: Caller, used: Made, tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("precious")

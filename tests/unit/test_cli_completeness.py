@@ -9,7 +9,7 @@ import pytest
 from edged.bundles.load import open_target
 from edged.bundles.pages import read_account
 from edged.bundles.pages.told import Face, sentences
-from edged.cli.status import _show_noted
+from edged.cli.status import _show_noted, _show_room
 from edged.evidence import bodies
 from edged.evidence.ids import DockingId, SegmentId
 from edged.evidence.verification.anomalies import NAMES, meaning
@@ -95,7 +95,9 @@ def test_a_case_that_lacks_something_exits_2_and_says_what(edged: Caller, made: 
     assert said.code == 2
     assert "nothing shows 2026-11-21T07:01:00+08:00 - 2026-11-21T07:05:00+08:00" in said.out
     assert "1 file(s) that the card held at" in said.out
-    assert "the recorder's counter leaves out numbers: this station knows no file with a number from 3 to 3" in said.out
+    assert (
+        "the recorder's counter leaves out numbers: this station knows no file with the number 3, between" in said.out
+    )
     plain = json.loads(edged("completeness", CASE, "--json", config=made.config_folder).out)
     assert plain["complete"] is False
     (recorder,) = plain["recorders"]
@@ -117,6 +119,31 @@ def test_what_a_later_docking_took_is_not_lost(edged: Caller, made: Made) -> Non
     plain = json.loads(edged("completeness", CASE, "--json", config=made.config_folder).out)
     assert not any("LATER.MP4" in each["en"] for each in plain["lacking"])
     assert any("1 file(s) between the docking that was cut short" in each["en"] for each in plain["unknown"])
+
+
+def test_a_docking_that_was_cut_short_before_it_sealed_anything_counts_by_its_list(edged: Caller, made: Made) -> None:
+    """The card is pulled at once, a file is deleted from it, and it is docked again."""
+    docking(made, "A.MP4", "DELETED.MP4")
+    made.book.ledger.append(undocked(outcome="interrupted", remaining=2))
+    again = DockingId("dk-20261122-00000001")
+    body, document = docked({"A.MP4": b"A.MP4"}, again)
+    made.book.ledger.append(body, documents=[document])
+    seal, classify = film("A.MP4", 0)
+    assert isinstance(seal, bodies.Segment)
+    made.book.ledger.append(seal.model_copy(update={"docking": again}), classify, undocked(again, "kept", 1))
+    lacking = json.loads(edged("completeness", CASE, "--json", config=made.config_folder).out)["lacking"]
+    assert any(str(DOCKING) in each["en"] and "DELETED.MP4" in each["en"] for each in lacking)
+
+
+def test_a_last_docking_that_was_cut_short_counts_within_a_day_of_the_case(edged: Caller, made: Made) -> None:
+    docking(made, "A.MP4")
+    made.book.ledger.append(*film("A.MP4", 0), undocked(outcome="kept", remaining=1))
+    again = DockingId("dk-20261122-00000001")
+    body, document = docked({"B.MP4": b"B.MP4"}, again)
+    made.book.ledger.append(body, documents=[document])
+    made.book.ledger.append(undocked(again, "interrupted", 1))
+    lacking = json.loads(edged("completeness", CASE, "--json", config=made.config_folder).out)["lacking"]
+    assert any(str(again) in each["en"] and "B.MP4" in each["en"] for each in lacking)
 
 
 def test_a_skip_elsewhere_on_the_card_does_not_touch_the_case(edged: Caller, made: Made) -> None:
@@ -182,3 +209,10 @@ def test_status_says_what_was_out_of_order_at_the_bays(capsys: pytest.CaptureFix
     assert "sentence 5" not in said
     _show_noted({"noted": []})
     assert capsys.readouterr().out == ""
+
+
+def test_status_says_in_one_wording_what_is_free_and_what_must_stay_free(capsys: pytest.CaptureFixture[str]) -> None:
+    disk = {"folder": "/srv/vault", "free_bytes": 70_700_000_000, "reserve_bytes": 1 << 30}
+    _show_room({"parked": [], "room": [disk], "accepting": True})
+    said = capsys.readouterr().out
+    assert said == "  Disk of /srv/vault: 70.7 GB free; 1.1 GB must stay free (reserve_mib)\n"

@@ -1,6 +1,7 @@
 """A wrong configuration is refused in one sentence that names file, key and what is allowed; the shipped one loads."""
 
 import re
+import shutil
 from pathlib import Path
 from string import Template
 
@@ -16,7 +17,7 @@ from edged.config import (
     read_toml,
 )
 from edged.errors import ConfigError
-from edged.station.assembly import check_configuration, read_catalogue
+from edged.station.assembly import build, check_configuration, read_catalogue
 from edged.station.creation import SHIPPED, NewStation, create
 from tests.unit.book_station import STATION, Ticking
 
@@ -164,6 +165,19 @@ def test_every_wrong_key_is_told_at_once(folder: Path) -> None:
     assert all(key in message for key in ("station.id", "cases is missing", "cass is not a key"))
 
 
+def test_rule_over_several_tables_is_a_sentence_of_its_own(folder: Path) -> None:
+    text = RIGHT.partition("[store]")[0].replace('vault = "/srv/vault"', 'vault = "/srv/vault"\nretire_after_days = 90')
+    (folder / STATION_FILE).write_text(text)
+    said = f"{folder / STATION_FILE}: paths.retire_after_days needs [store]: there would be no copy left."
+    assert refused(folder) == said
+
+
+def test_wipe_of_a_wrong_type_is_told_what_is_allowed(folder: Path) -> None:
+    (folder / STATION_FILE).write_text(RIGHT.replace('wipe = "after-clearance"', "wipe = 7"))
+    allowed = '"after-clearance", "after N days" (1 to 365), or "never"'
+    assert refused(folder).endswith(f": bays.wipe is 7; allowed: {allowed}.")
+
+
 @pytest.mark.parametrize("text", ["[station", "id = ", 'a = "1"\na = "2"', "\x00"])
 def test_what_is_not_toml_is_refused_with_the_place(folder: Path, text: str) -> None:
     (folder / STATION_FILE).write_text(text)
@@ -222,6 +236,29 @@ def test_configuration_that_init_writes_is_right(tmp_path: Path) -> None:
     assert (config.station.id, config.store) == (STATION, None)
     assert config.paths.state == tmp_path / "state"
     assert config.bays.wipe == "after-clearance"
+
+
+@pytest.mark.parametrize("wrong", ["bays missing", "bays a file", "vault a file"])
+def test_what_is_no_folder_is_refused_by_check_and_run(tmp_path: Path, wrong: str) -> None:
+    config = made(tmp_path)
+    name, _, how = wrong.partition(" ")
+    place = tmp_path / "state" / name
+    shutil.rmtree(place)
+    if how == "a file":
+        place.write_bytes(b"")
+    key = {"bays": "bays.folder", "vault": "paths.vault"}[name]
+    for refuse in (check_configuration, lambda folder: build(folder, Ticking())):
+        with pytest.raises(ConfigError) as caught:
+            refuse(config)
+        assert caught.value.exit_code == 78
+        assert caught.value.message == f"{STATION_FILE}: {key} is '{place}', which is no folder."
+        assert caught.value.hint == "Nothing was changed. Correct the file and try again."
+
+
+def test_vault_that_is_not_there_yet_is_right(tmp_path: Path) -> None:
+    config = made(tmp_path)
+    shutil.rmtree(tmp_path / "state" / "vault")
+    assert check_configuration(config).paths.vault == tmp_path / "state" / "vault"
 
 
 def test_shipped_matters_and_retention_rules_fit_together() -> None:

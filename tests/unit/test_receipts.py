@@ -27,7 +27,7 @@ from edged.evidence.receipts import Receipt, format_receipt, parse_receipt
 from edged.evidence.verification.report import Check
 from edged.station.receipts import asked_receipt
 from edged.stores.directory import DirectorySettings
-from tests.unit.book_station import docked, odd
+from tests.unit.book_station import docked, odd, sealed, undocked
 from tests.unit.calling import Caller
 from tests.unit.stored_station import FILES, Stored, make_stored, private_key
 
@@ -50,6 +50,15 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stored]:
     stored.parts.book.ledger.append(*(odd("not-listed") for _ in range(300)))
     stored.take_in({"again.mp4": b"again"})
     stored.publish()
+    yield stored
+    stored.close()
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[Stored]:
+    """A station where nothing was docked."""
+    (tmp_path / "central").mkdir()
+    stored = make_stored(tmp_path, DirectorySettings(id=StoreId("central"), folder=tmp_path / "central"))
     yield stored
     stored.close()
 
@@ -110,32 +119,45 @@ def test_question_that_names_no_docking_is_refused(made: Stored, asked: dict[str
         asked_receipt(made.parts.book, asked)
 
 
-def test_docking_that_goes_on_has_no_receipt(tmp_path: Path) -> None:
-    (tmp_path / "central").mkdir()
-    other = make_stored(tmp_path, DirectorySettings(id=StoreId("central"), folder=tmp_path / "central"))
-    try:
-        other.parts.book.ledger.append(docked({})[0])
-        with pytest.raises(UnavailableError, match="is not over"):
-            asked_receipt(other.parts.book, {"docking": "dk-20261121-00000001"})
-        with pytest.raises(UsageError, match="No docking has ended"):
-            asked_receipt(other.parts.book, LAST)
-    finally:
-        other.close()
+def test_docking_that_goes_on_has_no_receipt(other: Stored) -> None:
+    other.parts.book.ledger.append(docked({})[0])
+    with pytest.raises(UnavailableError, match="is not over"):
+        asked_receipt(other.parts.book, {"docking": "dk-20261121-00000001"})
+    with pytest.raises(UsageError, match="No docking has ended"):
+        asked_receipt(other.parts.book, LAST)
 
 
-def test_docking_that_is_not_published_yet_has_no_code(tmp_path: Path, edged: Caller) -> None:
-    (tmp_path / "central").mkdir()
-    other = make_stored(tmp_path, DirectorySettings(id=StoreId("central"), folder=tmp_path / "central"))
-    try:
-        other.take_in({"a.mp4": b"a"})
-        said = edged("receipt", "--last", config=other.config)
-        assert said.code == 69
-        assert "NOT YET PUBLISHED 尚未发布" in said.out
-        assert "█" not in said.out
-        other.publish()
-        assert edged("receipt", "--last", config=other.config).code == 0
-    finally:
-        other.close()
+def test_docking_that_is_not_published_yet_has_no_code(other: Stored, edged: Caller) -> None:
+    other.take_in({"a.mp4": b"a"})
+    said = edged("receipt", "--last", config=other.config)
+    assert said.code == 69
+    assert "NOT YET PUBLISHED 尚未发布" in said.out
+    assert "█" not in said.out
+    other.publish()
+    assert edged("receipt", "--last", config=other.config).code == 0
+
+
+def test_receipt_of_a_station_without_a_store_promises_no_code(other: Stored, tmp_path: Path, edged: Caller) -> None:
+    other.take_in({"a.mp4": b"a"})
+    file = other.config / "station.toml"
+    file.write_text(file.read_text("utf-8").rpartition("[store]")[0], "utf-8")
+    said = edged("receipt", "--last", config=other.config)
+    assert said.code == 69
+    assert "This station has no central storage yet, so nothing is signed." in said.out
+    assert "本站尚未配置集中存储，暂不签署。" in said.out
+    assert "again later" not in said.out
+    page = tmp_path / "receipt.html"
+    assert edged("receipt", "--last", "--html", page, config=other.config).code == 69
+    assert "no central storage" in page.read_text("utf-8")
+
+
+def test_receipt_of_an_interrupted_docking_says_so_and_what_was_not_taken_in(other: Stored, edged: Caller) -> None:
+    body, document = docked({"a.mp4": b"a", "b.mp4": b"b", "c.mp4": b"c"})
+    other.parts.book.ledger.append(body, documents=[document])
+    other.parts.book.ledger.append(sealed("a.mp4", b"a"), undocked(outcome="interrupted", remaining=3))
+    said = edged("receipt", "--last", config=other.config)
+    assert "Outcome 结果: INTERRUPTED" in " ".join(said.out.split())
+    assert "not taken in 未取入: 2" in said.out
 
 
 # ------------------------------------------------------------------------------------------- how it is printed
@@ -144,8 +166,15 @@ def test_docking_that_is_not_published_yet_has_no_code(tmp_path: Path, edged: Ca
 def test_receipt_is_printed_in_both_languages_with_its_code(made: Stored, edged: Caller) -> None:
     said = edged("receipt", "dk-20261121-00000001", config=made.config)
     assert said.code == 0
-    for words in ("Recorder 记录仪: rec-0001", "Files found 发现文件: 3", "Checkpoint 检查点", "Findings 异常: 0"):
+    for words in (
+        "Recorder 记录仪: rec-0001",
+        "Files found 发现文件: 3",
+        "Checkpoint 检查点",
+        "Findings 异常: 0",
+        "Outcome 结果: kept",
+    ):
         assert words in said.out
+    assert "not taken in" not in said.out
     assert "█" in said.out
     assert max(paper._columns(line) for line in paper.lines(plain(made, **LAST))[:-2]) <= 46
 
@@ -207,6 +236,27 @@ def test_receipt_is_checked_from_a_file_or_from_the_command_line(made: Stored, e
     assert plain_["verdict"] == "verified"
 
 
+def test_code_is_found_among_what_surrounds_it(made: Stored, edged: Caller, tmp_path: Path) -> None:
+    text = format_receipt(code(made, **LAST))
+    other = format_receipt(code(made, docking="dk-20261121-00000001"))
+    whole = edged("receipt", "--last", "--json", config=made.config).out
+    for content, expected in (
+        (f"\ufeffscanned at noon 扫描\r\n  {text}\r\n\r\nend\n{text}\n", 0),
+        (whole, 0),
+        (json.dumps({"code": None}), 65),
+        (json.dumps({"note": text}), 65),
+        ('{"code":' * 5000, 65),
+        (f"{text}\n{other}\n", 65),
+        (" " * 70_000 + "\n" + text, 65),
+        (f"the line is {text}", 65),
+    ):
+        file = tmp_path / "scanned.txt"
+        file.write_text(content, "utf-8")
+        said = edged("receipt", "--check", file, config=made.config)
+        assert said.code == expected, (content[:60], said)
+    assert "Read the QR code with a scanner" in said.err
+
+
 def genesis_key(entry: bytes) -> str:
     body = parse(entry).body
     assert isinstance(body, bodies.Genesis)
@@ -234,7 +284,7 @@ def test_rewritten_entry_is_told_though_the_tree_was_left_as_it_was(made: Stored
     )
     said = held(state, code(made, **LAST))
     assert said.verdict == "failed"
-    assert "IT DOES NOT" in said.detail.en
+    assert said.detail.en.startswith("The ledger and the paper do not agree")
     assert "the ledger was rewritten" in said.detail.en
     # What was printed before the place that was changed still holds.
     assert held(state, code(made, docking="dk-20261121-00000001")).verdict == "verified"
@@ -283,7 +333,7 @@ def test_forged_paper_fails_no_honest_ledger(made: Stored) -> None:
     other = replace(found, checkpoint=replace(found.checkpoint, root=b"\0" * 32))
     said = held(made.state, other)
     assert said.verdict == "not-established"
-    assert "the paper is forged" in said.detail.en
+    assert "scan the code again first" in said.detail.en
     # A root that the thief of the key signed is something else: there are two roots for one size.
     key = private_key(made)
     signed = replace(other, signature=other.signature[:4] + key.sign(other.checkpoint.text().encode()))
@@ -291,14 +341,18 @@ def test_forged_paper_fails_no_honest_ledger(made: Stored) -> None:
 
 
 @pytest.mark.parametrize("seq", [0, 3])
-def test_altered_paper_is_told(made: Stored, seq: int) -> None:
+def test_misread_or_altered_paper_accuses_no_ledger(made: Stored, seq: int) -> None:
     found = code(made, **LAST)
-    assert held(made.state, replace(found, seq=seq)).verdict == "failed"
-    assert held(made.state, replace(found, ref=type(found.ref)("0" * 64))).verdict == "failed"
-    flipped = bytes([found.signature[-1] ^ 1])
-    said = held(made.state, replace(found, signature=found.signature[:-1] + flipped))
-    assert said.verdict == "failed"
-    assert "the paper was altered" in said.detail.en
+    flipped = found.signature[:-1] + bytes([found.signature[-1] ^ 1])
+    for other in (
+        replace(found, seq=seq),
+        replace(found, ref=type(found.ref)("0" * 64)),
+        replace(found, signature=flipped),
+    ):
+        said = held(made.state, other)
+        assert said.verdict == "not-established"
+        assert "But what was read does not hold together: scan the code again first." in said.detail.en
+        assert "the paper was altered" in said.detail.en
 
 
 def test_receipt_of_another_ledger_decides_nothing(made: Stored, edged: Caller) -> None:

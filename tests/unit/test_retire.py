@@ -325,7 +325,7 @@ def test_term_of_less_than_a_day_and_one_without_a_store_are_refused() -> None:
     for days in ("0", "-1", "0.5", '"30"', "true"):
         with pytest.raises(ValueError, match=re.escape("paths.retire_after_days is")):
             parse_toml(STATION % days + STORE, StationConfig)
-    with pytest.raises(ValueError, match=r"retire_after_days only with \[store\]: there would be no copy left"):
+    with pytest.raises(ValueError, match=r"retire_after_days needs \[store\]: there would be no copy left"):
         parse_toml(STATION % 90, StationConfig)
 
 

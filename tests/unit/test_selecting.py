@@ -170,8 +170,9 @@ def test_an_hour_that_clocks_show_twice_or_not_at_all_asks_for_its_offset(text: 
 
 def test_a_span_that_ends_before_it_begins_is_refused() -> None:
     asked = Asked.of({"purpose": "x", "case": "c", "from": DAY["until"], "until": DAY["from"]})
-    with pytest.raises(UsageError, match="no span"):
+    with pytest.raises(UsageError, match="no span") as caught:
         asked.span(SHANGHAI)
+    assert caught.value.hint == "--until must be after --from."
 
 
 def test_the_entry_says_exactly_what_was_asked_for() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from edged.evidence import bodies
 from edged.evidence.certificates import fingerprint, make_root
 from edged.evidence.ids import DockingId, StationId
 from edged.evidence.verification import Trust, sentences, verify
-from edged.evidence.verification.report import BUNDLE_CHECKS, SEGMENT_CHECKS
+from edged.evidence.verification.report import BUNDLE_CHECKS, SEGMENT_CHECKS, not_established
 from tests.unit.bundle_station import (
     START,
     Case,
@@ -47,6 +48,28 @@ def test_the_report_says_in_plain_words_that_only_the_time_is_open(case: Case, h
     assert any("That is a claim" in line for line in said)
     assert any("O=self-made by st-07" in line and fingerprint(case.station.root) in line for line in said)
     assert all(each.zh for each in sentences(honest.verify(case.station.trust)))
+
+
+@pytest.mark.parametrize(
+    ("also_open", "start"),
+    [
+        (
+            ["completeness"],
+            "Not established: the time is not confirmed from outside, and there are findings on whether",
+        ),
+        (["chain"], "Not established: nothing here contradicts the evidence"),
+        (["chain", "completeness"], "Not established: nothing here contradicts the evidence"),
+    ],
+)
+def test_the_bundle_is_not_called_whole_where_another_check_is_open(
+    case: Case, honest: Forgery, also_open: list[str], start: str
+) -> None:
+    report = honest.verify(case.station.trust)
+    open_ones = dict.fromkeys(also_open, not_established("Something is amiss.", "有异常之处。"))
+    said = next(iter(sentences(replace(report, checks={**report.checks, **open_ones}))))
+    assert said.en.startswith(start)
+    assert "whole" not in said.en
+    assert "证据包完整" not in said.zh
 
 
 def test_the_json_object_has_exactly_the_keys_of_section_7(case: Case, honest: Forgery) -> None:

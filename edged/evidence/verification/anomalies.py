@@ -200,6 +200,22 @@ _TOLD: Final[Mapping[str, tuple[Words, ...]]] = MappingProxyType(
 )
 """What the details say; of a kind that has several reasons, each by `why`."""
 
+_ONE: Final[Mapping[str, tuple[Words, ...]]] = MappingProxyType(
+    {
+        "counter-skips": (
+            Words(
+                "this station knows no file with the number {first}, between {before} and {after}",
+                "本站未见编号 {first} 的文件，位于 {before} 与 {after} 之间",
+            ),
+            Words(
+                "this station knows no file with the number {first}, before {after}",
+                "本站未见编号 {first} 的文件，位于 {after} 之前",
+            ),
+        ),
+    }
+)
+"""What is said instead where `first` and `last` are the same number."""
+
 
 def meaning(body: bodies.Anomaly) -> Words | None:
     """Say what an anomaly means; None for a kind that this version does not know."""
@@ -207,8 +223,10 @@ def meaning(body: bodies.Anomaly) -> Words | None:
     if name is None:
         return None
     why = body.detail.get("why")
+    first = _number(body.detail.get("first"))
+    one = _ONE.get(body.kind, ()) if first is not None and first == _number(body.detail.get("last")) else ()
     known = _TOLD.get(body.kind) or _TOLD.get(f"{body.kind}/{why}") or ()
-    for told in known:
+    for told in (*one, *known):
         en, zh = _filled(told.en, body), _filled(told.zh, body)
         if en is not None and zh is not None:
             more = body.detail.get("more")

@@ -84,17 +84,28 @@ def headline(report: Report) -> Words:
                 "FAILED: something in this bundle is not what the station sealed and signed.",
                 "不通过：证据包中有内容与采集站固证并签名的不符。",
             )
-        case _ if report.open_checks == {"time"}:
+        case _ if _unsure(report) == {"time"}:
             return Words(
                 f"Not established, because of the time alone: {count} original(s) are what the station sealed and the "
                 "bundle is whole, but nothing from outside the station confirms when.",
                 f"未能证实，仅因时间一项：{count} 个原件与采集站固证时一致，证据包完整，但没有站外证据证实时间。",
+            )
+        case _ if _unsure(report) == {"time", "completeness"}:
+            return Words(
+                "Not established: the time is not confirmed from outside, and there are findings on whether files are "
+                f"missing: {count} original(s) are what the station sealed.",
+                f"未能证实：时间没有站外证据，且完整性有异常：{count} 个原件与采集站固证时一致。",
             )
         case _:
             return Words(
                 "Not established: nothing here contradicts the evidence, but not everything could be shown.",
                 "未能证实：没有发现矛盾，但并非每一项都能得到证明。",
             )
+
+
+def _unsure(report: Report) -> set[str]:
+    """Give every check that is not verified, also those that the verdict does not need."""
+    return report.open_checks | {name for name, check in report.checks.items() if check.verdict != "verified"}
 
 
 def _more_damage(segment: SegmentReport) -> Iterator[Words]:

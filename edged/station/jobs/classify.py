@@ -50,7 +50,7 @@ class FeedJob:
             for record in file.cases
         ]
         self._parts.book.registers.add_cases(rows)
-        _log.info("case feed: %s told %d records", file.name, len(rows))
+        _log.info("%s told %d record%s", file.name, len(rows), "" if len(rows) == 1 else "s")
         if file.problems:
             text = f"{file.problems[0]} ({len(file.problems)} such sentences.)"
             self._parts.live.alarm("case file", text, "They lie beside the file in the feed's folder.")

@@ -78,13 +78,23 @@ const TOLD = {
   "station-clock-stepped/while-off": [["while the station was off: its newest entry says {before}, and its clock then showed {after}", "采集站停机期间：最新条目为 {before}，其后时钟显示 {after}"]],
 };
 
+/** What is said instead where `first` and `last` are the same number. */
+const ONE = {
+  "counter-skips": [
+    ["this station knows no file with the number {first}, between {before} and {after}", "本站未见编号 {first} 的文件，位于 {before} 与 {after} 之间"],
+    ["this station knows no file with the number {first}, before {after}", "本站未见编号 {first} 的文件，位于 {after} 之前"],
+  ],
+};
+
 /** Say what an anomaly means, in both languages; null for a kind that this version does not know. */
 export function meaning({ kind, detail }) {
   if (!Object.hasOwn(NAMES, kind)) return null;
   const [en, zh] = NAMES[kind];
   const why = typeof detail.why === "string" ? detail.why : "";
   const known = [kind, `${kind}/${why}`].filter((each) => Object.hasOwn(TOLD, each)).flatMap((each) => TOLD[each]);
-  for (const told of known) {
+  const first = value(detail, "first");
+  const one = whole(first) && first === value(detail, "last") && Object.hasOwn(ONE, kind) ? ONE[kind] : [];
+  for (const told of [...one, ...known]) {
     const [inEnglish, inChinese] = told.map((text) => filled(text, detail));
     if (inEnglish === null || inChinese === null) continue;
     const rest = whole(value(detail, "more")) ? detail.more : null;

@@ -42,15 +42,28 @@ export function headline(report) {
       "不通过：证据包中有内容与采集站固证并签名的不符。",
     );
   }
-  const open = openChecks(report);
+  const open = unsure(report);
   if (open.size === 1 && open.has("time")) {
     return new Words(
       `Not established, because of the time alone: ${count} original(s) are what the station sealed and the bundle is whole, but nothing from outside the station confirms when.`,
       `未能证实，仅因时间一项：${count} 个原件与采集站固证时一致，证据包完整，但没有站外证据证实时间。`,
     );
   }
+  if (open.size === 2 && open.has("time") && open.has("completeness")) {
+    return new Words(
+      `Not established: the time is not confirmed from outside, and there are findings on whether files are missing: ${count} original(s) are what the station sealed.`,
+      `未能证实：时间没有站外证据，且完整性有异常：${count} 个原件与采集站固证时一致。`,
+    );
+  }
   return new Words(
     "Not established: nothing here contradicts the evidence, but not everything could be shown.",
     "未能证实：没有发现矛盾，但并非每一项都能得到证明。",
   );
+}
+
+/** Give every check that is not verified, also those that the verdict does not need. */
+function unsure(report) {
+  const open = openChecks(report);
+  for (const [name, check] of Object.entries(report.checks)) if (check.verdict !== "verified") open.add(name);
+  return open;
 }
