@@ -241,9 +241,9 @@ class SupervisionPart(Part):
     @model_validator(mode="after")
     def _certificates_are_used(self) -> Self:
         if not self.tls and any((self.ca_file, self.certificate, self.key)):
-            raise ValueError("ca_file, certificate and key only with tls = true")
+            raise ValueError("ca_file, certificate and key need tls = true")
         if self.key is not None and self.certificate is None:
-            raise ValueError("key only with certificate")
+            raise ValueError("key needs certificate")
         return self
 
 

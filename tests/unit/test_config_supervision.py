@@ -37,9 +37,9 @@ def test_names_and_addresses_are_hosts(host: str) -> None:
         ('host = "b"\nid = "a/b"', "id is 'a/b'"),
         ('host = "b"\nca_file = "ca.pem"', "ca_file is 'ca.pem'; allowed: an absolute path"),
         ('host = "b"\npassword = "x"', "password is not a key that is known here"),
-        ('host = "b"\ntls = false\nca_file = "/ca.pem"', "allowed: ca_file, certificate and key only with tls = true"),
-        ('host = "b"\ntls = false\ncertificate = "/c.pem"', "only with tls = true"),
-        ('host = "b"\nkey = "/k.pem"', "allowed: key only with certificate"),
+        ('host = "b"\ntls = false\nca_file = "/ca.pem"', "ca_file, certificate and key need tls = true"),
+        ('host = "b"\ntls = false\ncertificate = "/c.pem"', "need tls = true"),
+        ('host = "b"\nkey = "/k.pem"', "key needs certificate"),
     ],
 )
 def test_what_cannot_work_is_refused(text: str, sentence: str) -> None:
