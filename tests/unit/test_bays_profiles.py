@@ -163,15 +163,15 @@ def test_register_finds_by_profile_and_serial(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ('id = "cam-2"', 'id = "cam-1"', "recorder id once"),
-        ('profile = "dcim"', 'profile = "gat947"', "serial number of one profile once"),
+        ('id = "cam-2"', 'id = "cam-1"', "recorder id may stand only once"),
+        ('profile = "dcim"', 'profile = "gat947"', "serial number of one profile may stand only once"),
         ('officer = "100234"', 'officer = "100235"', "'cam-1'"),
         ('profile = "dcim"', 'profile = "film"', "recorder.1.profile is 'film'; allowed: dcim, gat947, sidecar"),
         ('id = "cam-2"', 'id = "cam 2"', "recorder.1.id is 'cam 2'"),
         ("valid_until = 2026-12-31", "valid_until = 2025-12-31", "valid_from"),
         ('serial = "A1B2C3D"', "serial = 7", "recorder.0.serial is 7"),
         ('vendor = "Maker"', 'colour = "red"', "recorder.1.colour"),
-        ('[[officer]]\nid = "100234"', '[[officer]]\nid = "100234"\n[[officer]]\nid = "100234"', "officer id once"),
+        ('[[officer]]\nid = "100234"', '[[officer]]\nid = "100234"\n[[officer]]\nid = "100234"', "officer id may stand only once"),
     ],
 )
 def test_wrong_register_is_refused_with_its_key(tmp_path: Path, old: str, new: str, said: str) -> None:
