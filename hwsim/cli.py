@@ -194,6 +194,8 @@ def torture_(  # noqa: PLR0913, PLR0917 - one parameter an option
 
 def main() -> None:
     """Run the command line; an error is one sentence, perhaps a hint, and its exit code."""
+    # Whoever starts it in the background of a script has it ignore the one.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _interrupt)
     sys.exit(_run(sys.argv[1:]))
 
