@@ -127,7 +127,9 @@ def ended_well(station: Station, files: dict[bytes, bytes], fatal: str) -> None:
     assert result.sealed | result.sighted == accounted, fatal
     assert len(result.sealed) == len(set(files.values())), fatal
     assert result.wiped == {(path, segment, "gone") for path, segment in accounted}, fatal
-    assert result.ended == (("cleared", 0),), fatal
+    # One that dies after the docking's end finds the emptied card in its bay, which is a docking of its own.
+    assert set(result.ended) == {("cleared", 0)}, fatal
+    assert len(result.ended) == len(station.bodies("docking")), fatal
     wipes = [body["path"] for body in station.bodies("wipe")]
     assert len(wipes) == len(files), f"{fatal}: {wipes}"
     copies = [(body["segment"], body["store"]) for body in station.bodies("replica")]
