@@ -8,13 +8,14 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Self
 
-from edged.clock import SystemClock
+from edged.clock import SystemClock, random_hex
 from edged.errors import ToolError, UnavailableError
 
 _START_SECONDS: Final = 20.0
@@ -59,7 +60,8 @@ class Process:
         self._kind = kind
         self._backing = backing
         self._mounted_at = mounted_at
-        self._control = mounted_at.with_name(f".{mounted_at.name}.control")
+        # Not beside the mount: the path of a socket has 107 bytes at most, wherever a round's files lie.
+        self._control = Path(tempfile.gettempdir()) / f"hwsim-{random_hex(16)}.control"
         self._log = mounted_at.with_name(f".{mounted_at.name}.log")
         self._child: subprocess.Popen[bytes] | None = None
 
