@@ -171,7 +171,7 @@ def test_register_finds_by_profile_and_serial(tmp_path: Path) -> None:
         ("valid_until = 2026-12-31", "valid_until = 2025-12-31", "valid_from"),
         ('serial = "A1B2C3D"', "serial = 7", "recorder.0.serial is 7"),
         ('vendor = "Maker"', 'colour = "red"', "recorder.1.colour"),
-        ('[[officer]]\nid = "100234"', '[[officer]]\nid = "100234"\n[[officer]]\nid = "100234"', "officer id may stand only once"),
+        ("[[officer]]\n", '[[officer]]\nid = "100234"\n[[officer]]\n', "officer id may stand only once"),
     ],
 )
 def test_wrong_register_is_refused_with_its_key(tmp_path: Path, old: str, new: str, said: str) -> None:
