@@ -18,7 +18,7 @@ from edged.evidence.ids import SEGMENT_PATTERN, SegmentId, Sha256, StationId, St
 from edged.evidence.verification import BundleFile, BundleFiles
 from edged.keys import KeyFolder
 from edged.station.files import KEYS, place_of
-from edged.vault.vault import CHUNKS_FILE
+from edged.vault.place import CHUNKS_FILE
 
 _BLOCK_BYTES: Final = 1 << 20
 _PAGE: Final = 1_000

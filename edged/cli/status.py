@@ -74,6 +74,9 @@ def _show_room(answer: dict[str, Any]) -> None:
         copies = count(len(parked), "interrupted copy", "interrupted copies")
         size = amount(sum(each["bytes"] for each in parked))
         say(f"  {copies} ({size}), gone on with when the recorder is docked again")
+    if unsealed := answer["unsealed"]:
+        copies = count(len(unsealed), "copy", "copies")
+        say(f"  {copies} without an entry since the station stopped, sealed when the recorder is docked again")
     for disk in answer["room"]:
         free = "does not answer" if disk["free_bytes"] is None else f"{amount(disk['free_bytes'])} free"
         say(f"  Disk of {disk['folder']}: {free}; {amount(disk['reserve_bytes'])} must stay free (reserve_mib)")

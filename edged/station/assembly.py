@@ -10,6 +10,7 @@ import pwd
 import shutil
 import threading
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from edged.bays.profiles import load_profiles
@@ -37,7 +38,7 @@ from edged.media.sandbox import Sandbox
 from edged.rules.matters import Catalogue, Matters, catalogue
 from edged.rules.retention import Retention
 from edged.station.anchoring import check_anchors, open_authorities, open_witnesses
-from edged.station.files import KEYS, LOCK, making_folder
+from edged.station.files import KEYS, LOCK, making_folder, sealed_place
 from edged.station.jobs.anchor import AuthorityJob, RoundsJob, WitnessJob
 from edged.station.jobs.anchor_copies import AnchorCopiesJob
 from edged.station.jobs.classify import ClassifyJob, FeedJob
@@ -130,6 +131,7 @@ def build(config_folder: Path, clock: Clock, *, disk: Disk | None = None, sandbo
     book.database.on_news(pulse.beat)
     vault = Vault(config.paths.vault, disk)
     vault.incoming.clear()
+    vault.unsealed.clear(partial(sealed_place, book))
     shutil.rmtree(making_folder(config.paths.state), ignore_errors=True)
     stop = threading.Event()
     parts = Parts(

@@ -52,7 +52,7 @@ from edged.rules.classification import shortens
 from edged.rules.retention import parse_until
 from edged.station.files import KEYS, place_of
 from edged.station.retirements import check_retirements, is_retired, retired_from_vault
-from edged.vault.vault import CHUNKS_FILE
+from edged.vault.place import CHUNKS_FILE
 
 _PAGE: Final = 1000
 _BLOCK_BYTES: Final = 1 << 20

@@ -30,6 +30,7 @@ from edged.station.parts import Parts
 from edged.station.releasing import Release, end_interrupted, settle_wipes
 from edged.station.sealing import Sealer
 from edged.station.taking import StillWrittenError
+from edged.vault import incoming
 
 _log = logging.getLogger(__name__)
 
@@ -220,7 +221,7 @@ class Intake:
         with Sealer(parts, self._docked, docking, self._gone, self._forget) as sealer:
             try:
                 unread = self._take_all(sealer, todo, claimed)
-                self._seal_parked(sealer, recognised, found)
+                self._seal_left(sealer, recognised, found)
             finally:
                 self._read |= sealer.read
         # A folder that could not be listed may hold files that nobody took.
@@ -264,18 +265,26 @@ class Intake:
         if self._gone.wait(self._parts.config.bays.settle_seconds):
             raise StoppedError("The recorder left, or the station stops.")
 
-    def _seal_parked(self, sealer: Sealer, recognised: Recognised, found: inventory.Inventory) -> None:
-        """Seal what interrupted copies left of files that this recorder does not hold any more."""
+    def _seal_left(self, sealer: Sealer, recognised: Recognised, found: inventory.Inventory) -> None:
+        """Seal what an interrupted docking left, without an entry, of files that the card does not hold any more."""
         if self._handed is not None or found.troubles:
             return
+        vault, recorder = self._parts.vault, recognised.recorder.id
         present = {item.path for item in found.items}
-        for parked in self._parts.vault.incoming.parked(recognised.recorder.id):
+        for parked in vault.incoming.parked(recorder):
             if parked.of.path not in present:
-                item = inventory.Item(
-                    path=parked.of.path, kind="file", size_bytes=parked.size_bytes, modified_ns=parked.of.modified_ns
-                )
-                zone = recognised.zone or self._parts.config.station.zone
-                sealer.seal_parked(parked, claims.describe([item], recognised.profile, zone)[item.path])
+                sealer.seal_parked(parked, self._claims_of(recognised, parked.of, parked.size_bytes))
+        for left in vault.unsealed.left(recorder):
+            gone = left.of.path not in present
+            # What is there, but was not read, is not known to be another one.
+            if gone or left.of.path in sealer.read:
+                sealer.seal_unsealed(left, self._claims_of(recognised, left.of, left.of.size_bytes), gone=gone)
+
+    def _claims_of(self, recognised: Recognised, of: incoming.Source, size_bytes: int) -> claims.FileClaims:
+        """Give what the name of a file says that is not listed."""
+        item = inventory.Item(path=of.path, kind="file", size_bytes=size_bytes, modified_ns=of.modified_ns)
+        zone = recognised.zone or self._parts.config.station.zone
+        return claims.describe([item], recognised.profile, zone)[of.path]
 
     def _forget(self) -> None:
         if self._source is not None:

@@ -9,7 +9,7 @@ from edged.book.facts import SegmentRow
 from edged.errors import StorageError
 from edged.evidence.digests import Digester
 from edged.evidence.ids import SegmentId
-from edged.vault.vault import Place, place
+from edged.vault.place import Place, place
 
 KEYS = "keys"
 LOCK = "lock"
@@ -22,6 +22,12 @@ def place_of(book: Book, segment: SegmentRow) -> Place:
     docking = book.facts.docking(segment.docking)
     day = segment.started or segment.ended or (docking.began if docking else segment.sealed)
     return place(recorder=segment.recorder, segment=segment.segment, path=segment.path, day=day)
+
+
+def sealed_place(book: Book, segment: SegmentId) -> Place | None:
+    """Give where a segment lies if it is sealed."""
+    sealed = book.facts.segment(segment)
+    return None if sealed is None else place_of(book, sealed)
 
 
 def derivatives_folder(state: Path, segment: SegmentId) -> Path:

@@ -25,7 +25,8 @@ from edged.station.vendor import VendorCommands
 from edged.station.worker import Pulse
 from edged.stores.port import Store
 from edged.vault.disk import Disk
-from edged.vault.vault import Place, Vault
+from edged.vault.place import Place
+from edged.vault.vault import Vault
 
 
 class Claims:

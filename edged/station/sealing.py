@@ -9,10 +9,9 @@ in which the files were taken, as many in one transaction as are ready.
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -31,14 +30,14 @@ from edged.evidence.ids import SegmentId, segment_id
 from edged.media.facts import MediaFacts, body
 from edged.station import recorder_clock
 from edged.station.parts import Parts
+from edged.station.recorded import recorded_times
 from edged.station.taking import Oddity, StillWrittenError, Taken, Taker
-from edged.vault.incoming import Original, Parked, copy_part
-from edged.vault.vault import place
+from edged.vault.incoming import Original, Parked, Source, copy_beginning
+from edged.vault.place import place
+from edged.vault.unsealed import Unsealed
 
 _log = logging.getLogger(__name__)
 
-_CONTAINER_UNCERTAINTY_MS = 1000
-"""Times in containers count whole seconds."""
 _UNEXAMINED = "not examined: ffprobe or its sandbox could not be used at the station"
 _AHEAD: Final = 16
 """How many files may be copied and wait for their sealing."""
@@ -53,8 +52,8 @@ class _Ready:
     """Bytes that are durable, or were before, with what is to be written about them."""
 
     entries: list[bodies.Body]
-    parked: tuple[Parked, ...] = field(default=())
-    """What is to be removed when the entries are written."""
+    left: tuple[Path, ...] = field(default=())
+    """What is to be removed from the vault's incoming when the entries are written, in this order."""
 
 
 class Sealer:
@@ -129,6 +128,10 @@ class Sealer:
         """Seal what an interrupted copy left of a file that the card does not hold any more."""
         self._follow(self._preparing.submit(self._part_of_gone, parked, claims))
 
+    def seal_unsealed(self, left: Unsealed, claims: FileClaims, *, gone: bool) -> None:
+        """Seal an original that got no entry before the station stopped, unless the card gave these bytes again."""
+        self._follow(self._preparing.submit(self._unsealed, left, claims, gone=gone))
+
     def _hand_on(self, taken: Taken) -> None:
         """Have a copy sealed, or sighted if these bytes are sealed already or about to be."""
         try:
@@ -153,7 +156,7 @@ class Sealer:
         self._ids[item.path] = segment
         sighting = bodies.Sighting(segment=segment, docking=self._docking.docking, path=item.path)
         done: Future[_Ready] = Future()
-        done.set_result(_Ready(entries=[sighting], parked=parked))
+        done.set_result(_Ready(entries=[sighting], left=_files(parked)))
         self._follow(done)
 
     def _sealed_parts(self, known: SegmentRow, parked: tuple[Parked, ...]) -> tuple[Parked, ...]:
@@ -180,8 +183,8 @@ class Sealer:
             batch.append(self._ready.popleft().result())
         self._append(batch)
         for each in batch:
-            for parked in each.parked:
-                self._parts.vault.incoming.forget(parked)
+            for path in each.left:
+                self._parts.vault.remove(path)
             self._parts.live.count_file(self._docked.bay)
 
     def _append(self, batch: list[_Ready]) -> None:
@@ -197,25 +200,30 @@ class Sealer:
     def _prepare(self, taken: Taken, segment: SegmentId, side_of: SegmentId | None) -> _Ready:
         """Make a copy durable under its name, and give its entries."""
         with taken.draft:
-            before, sealed_whole = self._parts_before(taken)
-            sealed, odd = self._keep(taken.draft, taken.digests, taken.claims, taken.item.path, segment, side_of)
+            before = self._parts_before(taken)
+            sealed, odd, mark = self._keep(taken.draft, taken.digests, taken.claims, taken.item.path, segment, side_of)
         sealed = sealed.model_copy(update={"quarantine": taken.quarantine})
-        return _Ready(entries=[*before, sealed, *odd, *self._anomalies(segment, taken)], parked=sealed_whole)
+        entries = [*before.entries, sealed, *odd, *self._anomalies(segment, taken)]
+        return _Ready(entries=entries, left=(*before.left, mark.mark))
 
     def _prepare_sighting(self, taken: Taken, segment: SegmentId, _: SegmentId | None) -> _Ready:
         """Give the entries of a copy whose bytes are sealed, or about to be."""
-        before, sealed_whole = self._parts_before(taken)
+        before = self._parts_before(taken)
         taken.draft.discard()
         sighting = bodies.Sighting(segment=segment, docking=self._docking.docking, path=taken.item.path)
-        return _Ready(entries=[*before, sighting, *self._anomalies(segment, taken)], parked=sealed_whole)
+        return _Ready(entries=[*before.entries, sighting, *self._anomalies(segment, taken)], left=before.left)
 
-    def _parts_before(self, taken: Taken) -> tuple[list[bodies.Body], tuple[Parked, ...]]:
-        """Seal what interrupted copies of this path left of other bytes; gives all that can be removed then."""
+    def _parts_before(self, taken: Taken) -> _Ready:
+        """Seal what interrupted copies of this path left of other bytes; all of them can be removed then."""
         entries: list[bodies.Body] = []
+        left: list[Path] = []
         for parked in taken.parked:
             if taken.digests.parts[: len(parked.parts)] != parked.parts:
-                entries += self._seal_part(parked, taken.claims, gone=False)
-        return entries, taken.parked
+                sealed = self._seal_part(parked, taken.claims, gone=False)
+                entries += sealed.entries
+                left += sealed.left
+            left += parked.files
+        return _Ready(entries=entries, left=tuple(left))
 
     def _part_of_gone(self, parked: Parked, claims: FileClaims) -> _Ready:
         """Seal what was copied of a file that is gone, unless that is the beginning of what was sealed of it later."""
@@ -223,34 +231,47 @@ class Sealer:
             recorder=parked.of.recorder, path=parked.of.path, size_bytes=parked.of.size_bytes
         )
         if known is not None and self._sealed_parts(known, (parked,)):
-            return _Ready(entries=[], parked=(parked,))
-        return _Ready(entries=self._seal_part(parked, claims, gone=True), parked=(parked,))
+            return _Ready(entries=[], left=parked.files)
+        sealed = self._seal_part(parked, claims, gone=True)
+        return _Ready(entries=sealed.entries, left=(*sealed.left, *parked.files))
 
-    def _seal_part(self, parked: Parked, claims: FileClaims, *, gone: bool) -> list[bodies.Body]:
-        """Keep, in quarantine, what a recorder gave before it was interrupted and does not give any more.
-
-        It is copied once more: the interrupted copy stays as it is until the entry is written.
-        """
-        kind = "gone-from-card" if gone else "changed-since-interruption"
+    def _seal_part(self, parked: Parked, claims: FileClaims, *, gone: bool) -> _Ready:
+        """Keep, in quarantine, what a recorder gave before it was interrupted and does not give any more."""
         intact = self._taker.intact(parked)
         if not intact:
             _log.error("bay %s: what was copied of a file before is lost to the vault's disk", self._docked.bay)
-            return []
-        with self._parts.vault.incoming.begin(replace(parked.of, size_bytes=len(intact) * CHUNK_BYTES)) as draft:
-            digests = copy_part(parked, draft, len(intact) * CHUNK_BYTES)
+            return _Ready(entries=[])
+        return self._seal_copy(parked.part, parked.of, len(intact) * CHUNK_BYTES, claims, gone=gone)
+
+    def _unsealed(self, left: Unsealed, claims: FileClaims, *, gone: bool) -> _Ready:
+        """Keep, in quarantine, a whole original that got no entry before the station stopped, unless it has one now."""
+        with self._lock:
+            known = left.where.segment in self._new
+        if known or self._parts.book.facts.segment(left.where.segment) is not None:
+            return _Ready(entries=[])
+        return self._seal_copy(left.original, left.of, left.original.stat().st_size, claims, gone=gone)
+
+    def _seal_copy(self, file: Path, of: Source, size_bytes: int, claims: FileClaims, *, gone: bool) -> _Ready:
+        """Seal, in quarantine, the beginning of a file that lies in the vault.
+
+        It is copied once more: the file stays as it is until the entry is written.
+        """
+        kind = "gone-from-card" if gone else "changed-since-interruption"
+        with self._parts.vault.incoming.begin(replace(of, size_bytes=size_bytes)) as draft:
+            digests = copy_beginning(file, draft, size_bytes)
             segment = segment_id(self._docking.recorder, digests.sha256)
             if self._is_known(segment):
                 draft.discard()
-                return []
-            sealed, _ = self._keep(draft, digests, claims, parked.of.path, segment, None)
+                return _Ready(entries=[])
+            sealed, _, mark = self._keep(draft, digests, claims, of.path, segment, None)
         quarantine = bodies.Quarantine(code=kind, unreadable=(), second_sha256=None)
         told = bodies.Anomaly(
             kind=kind,
             docking=self._docking.docking,
             subject=bodies.Subject(kind="segment", id=segment),
-            detail={"path": parked.of.path, "kept_bytes": digests.size_bytes, "listed_bytes": parked.of.size_bytes},
+            detail={"path": of.path, "kept_bytes": digests.size_bytes, "listed_bytes": of.size_bytes},
         )
-        return [sealed.model_copy(update={"quarantine": quarantine}), told]
+        return _Ready(entries=[sealed.model_copy(update={"quarantine": quarantine}), told], left=(mark.mark,))
 
     def _keep(  # noqa: PLR0913, PLR0917 - what a segment is
         self,
@@ -260,19 +281,19 @@ class Sealer:
         path: str,
         segment: SegmentId,
         side_of: SegmentId | None,
-    ) -> tuple[bodies.Segment, list[bodies.Anomaly]]:
-        """Make a copy durable under its name, and give its entry, and what is odd about what it holds."""
+    ) -> tuple[bodies.Segment, list[bodies.Anomaly], Unsealed]:
+        """Make a copy durable under its name; gives its entry, what is odd about what it holds, and its mark."""
         docking = self._docking
         draft.settle(digests.size_bytes)
         media, facts = self._probe(draft.temporary)
-        recorded = _recorded(claims, facts)
+        recorded = recorded_times(claims, facts)
         where = place(
             recorder=docking.recorder,
             segment=segment,
             path=path,
             day=recorded.start or recorded.end or docking.began,
         )
-        self._parts.vault.keep(draft, where, digests)
+        mark = self._parts.vault.keep(draft, where, digests)
         odd = recorder_clock.contradictions(docking.docking, segment, claims, path, facts)
         sealed = bodies.Segment(
             segment=segment,
@@ -292,7 +313,7 @@ class Sealer:
             side_of=side_of,
             quarantine=None,
         )
-        return sealed, odd
+        return sealed, odd, mark
 
     def _probe(self, file: Path) -> tuple[bodies.Media | bodies.Unreadable, MediaFacts | None]:
         """Say what the file is, in the sandbox; without one the file is sealed all the same, unexamined."""
@@ -347,38 +368,5 @@ class Sealer:
             self._running.popleft().result()
 
 
-def _recorded(claims: FileClaims, facts: MediaFacts | None) -> bodies.Recorded:
-    """Give the recorder's claim of when it recorded: by the file's name, else its container, else its last change."""
-    length = None if facts is None or facts.duration_ms is None else timedelta(milliseconds=facts.duration_ms)
-    if claims.started is None and facts is not None and facts.creation_time is not None:
-        created = facts.creation_time
-        return bodies.Recorded(
-            start=_text(created),
-            end=_text(_plus(created, length)),
-            zone="UTC",
-            source="container",
-            uncertainty_ms=_CONTAINER_UNCERTAINTY_MS,
-        )
-    start, end = claims.started, claims.ended
-    if start is not None and length is not None:
-        end = _plus(start, length)
-    elif end is not None and length is not None:
-        start = _plus(end, -length)
-    return bodies.Recorded(
-        start=_text(start),
-        end=_text(end),
-        zone=claims.zone,
-        source=claims.source,
-        uncertainty_ms=claims.uncertainty_ms,
-    )
-
-
-def _plus(moment: datetime, length: timedelta | None) -> datetime | None:
-    try:
-        return None if length is None else moment + length
-    except OverflowError:
-        return None
-
-
-def _text(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat(timespec="milliseconds")
+def _files(parked: Iterable[Parked]) -> tuple[Path, ...]:
+    return tuple(path for each in parked for path in each.files)

@@ -27,6 +27,11 @@ def status(parts: Parts, *, running_since: str) -> dict[str, object]:
             for each in parts.vault.incoming.parked()
             if (of := each.of)
         ],
+        "unsealed": [
+            {"recorder": each.of.recorder, "path": each.of.path, "file": str(each.original)}
+            for each in parts.vault.unsealed.left_before()
+            if facts.segment(each.where.segment) is None
+        ],
         "ledger": {
             "origin": ledger.epoch.origin,
             "size": size,

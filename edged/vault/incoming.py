@@ -4,6 +4,7 @@
                               is a note of it,
     incoming/RANDOM.parked    which 8 MiB chunks of it are durable: a line saying what it is of, then one SHA-256 a
                               line, each written after its chunk was synced
+    incoming/RANDOM.unsealed  an original that has its name, and no entry yet (`unsealed`)
 
 Nothing here is evidence yet, and no entry speaks of it. But a parked part may be all there is of footage whose
 recorder never comes back, so it is only ever removed when all of it, or better, was sealed.
@@ -64,6 +65,11 @@ class Parked:
         """Give the length of what is durable."""
         return len(self.parts) * CHUNK_BYTES
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Give what is to be removed when all of it, or better, was sealed, in this order."""
+        return (self.note, self.part)
+
 
 class Original:
     """A file being copied: written at offsets, in order; ends in `rename`, or is parked, or discarded."""
@@ -71,7 +77,7 @@ class Original:
     def __init__(self, disk: Disk, of: Source, part: Path, *, note: Path | None, parked: Parked | None = None) -> None:
         """Begin at `part`, which must not exist, or go on with what was `parked` there."""
         self._disk = disk
-        self._of = of
+        self.of = of
         self.temporary = part
         self._note = note
         self._noted = 0 if parked is None else len(parked.parts)
@@ -102,7 +108,7 @@ class Original:
             return
         self._disk.sync(self._open(), self.temporary)
         if self._noted == 0:
-            head = f"edged-parked-1 {self._of.recorder} {self._of.size_bytes} {self._of.modified_ns} {self._of.path}\n"
+            head = f"edged-parked-1 {self.of.recorder} {self.of.size_bytes} {self.of.modified_ns} {self.of.path}\n"
             self._append(self._disk.create(self._note), head.encode())
             self._disk.sync_folder(self._note.parent)
         lines = b"".join(part.hex().encode() + b"\n" for part in parts[self._noted : durable])
@@ -188,8 +194,8 @@ class Incoming:
         disk.make_folders(folder)
 
     def clear(self) -> None:
-        """Remove what an interrupted run left and nothing can go on with; parked parts stay."""
-        kept: set[Path] = set()
+        """Remove what an interrupted run left and nothing can go on with; parked parts and the unsealed stay."""
+        kept = set(self._folder.glob("*.unsealed"))
         for note in self._notes():
             part = note.with_suffix(".part")
             try:
@@ -228,11 +234,6 @@ class Incoming:
     def _notes(self) -> list[Path]:
         return sorted(self._folder.glob("*.parked"))
 
-    def forget(self, parked: Parked) -> None:
-        """Remove a parked part: all of it was sealed."""
-        for left in (parked.note, parked.part):
-            self._disk.remove(left)
-
 
 def digest_parked(parked: Parked, *, stop: Event) -> Digests:
     """Digest what is there of a parked part, as the disk gives it, up to the end of its last durable chunk."""
@@ -251,18 +252,19 @@ def digest_parked(parked: Parked, *, stop: Event) -> Digests:
     return digester.finish()
 
 
-def copy_part(parked: Parked, draft: Original, size_bytes: int) -> Digests:
-    """Copy the beginning of a parked part into a draft, and digest it."""
+def copy_beginning(source: Path, draft: Original, size_bytes: int) -> Digests:
+    """Copy the beginning of a file of the vault into a draft, and digest it."""
     digester = Digester()
     try:
-        with parked.part.open("rb") as file, mmap.mmap(-1, _LARGE_BYTES) as memory, memoryview(memory) as buffer:
+        with source.open("rb") as file, mmap.mmap(-1, _LARGE_BYTES) as memory, memoryview(memory) as buffer:
             for offset in range(0, size_bytes, len(buffer)):
-                if file.readinto(buffer) != len(buffer):
-                    raise StorageError(f"{parked.part} has become shorter.")
-                digester.update(buffer)
-                draft.write(buffer, offset)
+                with buffer[: size_bytes - offset] as wanted:
+                    if file.readinto(wanted) != len(wanted):
+                        raise StorageError(f"{source} has become shorter.")
+                    digester.update(wanted)
+                    draft.write(wanted, offset)
     except OSError as error:
-        raise StorageError(f"{parked.part} cannot be read: {error.strerror}.") from error
+        raise StorageError(f"{source} cannot be read: {error.strerror}.") from error
     return digester.finish()
 
 

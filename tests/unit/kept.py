@@ -2,7 +2,8 @@
 
 from edged.evidence.digests import Digester, Digests
 from edged.vault.incoming import Source
-from edged.vault.vault import Place, Vault
+from edged.vault.place import Place
+from edged.vault.vault import Vault
 
 
 def keep_original(vault: Vault, where: Place, data: bytes) -> Digests:

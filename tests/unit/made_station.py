@@ -16,7 +16,8 @@ from edged.station.creation import NewStation, create
 from edged.station.files import KEYS, place_of
 from edged.station.view import StationView
 from edged.vault.disk import Disk
-from edged.vault.vault import Vault, place
+from edged.vault.place import place
+from edged.vault.vault import Vault
 from tests.unit.book_station import (
     CENTRAL,
     DOCKING,

@@ -33,7 +33,7 @@ from edged.stores.directory import DirectorySettings, DirectoryStore
 from edged.stores.port import Store
 from edged.stores.reader import Reader
 from edged.stores.s3 import S3Settings
-from edged.vault.vault import place
+from edged.vault.place import place
 from hwsim.authority import Authority
 from tests.unit.anchored_station import Witness
 from tests.unit.book_station import STATION, docked, sealed, undocked

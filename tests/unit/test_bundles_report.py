@@ -140,6 +140,12 @@ def test_a_type_of_a_later_version_is_shown_by_its_name() -> None:
     assert all(map(in_both, sentences(entry, {}, Face(zone=UTC))))
 
 
+def test_a_copy_that_is_to_be_removed_is_told_from_one_that_is_gone() -> None:
+    retire = SAMPLES["retire"]
+    assert title(parse("retire", {**retire, "phase": "ordered"})).en == "Copy to be removed"
+    assert title(parse("retire", {**retire, "phase": "done"})).en == title(parse("retire", retire)).en == "Copy removed"
+
+
 @pytest.mark.parametrize("name", ["edged", "user:li", "remote:li"])
 def test_actors_are_told_in_both_languages(name: str) -> None:
     assert in_both(actor(name))

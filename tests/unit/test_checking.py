@@ -16,7 +16,7 @@ from edged.evidence.entry import reference
 from edged.evidence.ids import DockingId, EntryRef, SegmentId
 from edged.station.checking import Checker
 from edged.station.files import KEYS
-from edged.vault.vault import CHUNKS_FILE
+from edged.vault.place import CHUNKS_FILE
 from tests.unit.book_station import (
     DOCKING,
     STATION,

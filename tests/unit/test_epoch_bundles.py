@@ -23,7 +23,7 @@ from edged.evidence.verification import Trust
 from edged.keys.certifying import request_of
 from edged.station.files import KEYS
 from edged.station.view import StationView
-from edged.vault.vault import place
+from edged.vault.place import place
 from tests.independent import verifier
 from tests.unit.book_station import (
     CENTRAL,

@@ -19,7 +19,7 @@ from edged.offload.copying import ChangedError, Copied, copy, digest
 from edged.offload.reading import CardReader
 from edged.offload.ring import BUFFER_BYTES, Ring
 from edged.vault.disk import Disk
-from edged.vault.incoming import Incoming, Original, Source, copy_part, digest_parked
+from edged.vault.incoming import Incoming, Original, Source, copy_beginning, digest_parked
 
 SIZES = [
     *(0, 1, 4095, 4097, BUFFER_BYTES - 1, BUFFER_BYTES, BUFFER_BYTES + 1),
@@ -371,7 +371,7 @@ def test_beginning_of_a_parked_part_is_copied_and_the_part_stays(bench: Bench) -
     interrupted(bench, data, 3 * CHUNK_BYTES)
     (parked,) = bench.incoming.parked()
     with bench.begin(CHUNK_BYTES) as draft:
-        found = copy_part(parked, draft, CHUNK_BYTES)
+        found = copy_beginning(parked.part, draft, CHUNK_BYTES)
         draft.settle(CHUNK_BYTES)
         draft.rename(bench.folder / "kept")
     check(found, data[:CHUNK_BYTES])

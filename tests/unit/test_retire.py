@@ -15,7 +15,7 @@ from edged.station.assembly import build_jobs
 from edged.station.jobs.retire import RetireJob
 from edged.stores.directory import DirectorySettings
 from edged.stores.port import MissingError
-from edged.vault.vault import CHUNKS_FILE
+from edged.vault.place import CHUNKS_FILE
 from tests.unit.book_station import derived
 from tests.unit.retiring_station import DAYS, FILES, TERM, A, B, Retiring, Shifted, make_retiring
 from tests.unit.stored_station import NEVER

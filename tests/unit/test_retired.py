@@ -25,7 +25,7 @@ from edged.station.jobs.replicate import ReplicateJob
 from edged.station.jobs.reread import RereadJob
 from edged.station.view import StationView
 from edged.stores.port import MissingError
-from edged.vault.vault import CHUNKS_FILE
+from edged.vault.place import CHUNKS_FILE
 from tests.unit.book_station import copied
 from tests.unit.retiring_station import FILES, A, Retiring, Shifted, make_retiring
 from tests.unit.stored_station import NEVER, check_station

@@ -132,6 +132,8 @@ def actor(name: str) -> Words:
 
 def title(entry: Entry) -> Words:
     """Give what an entry is called."""
+    if isinstance(entry.body, bodies.Retire) and (entry.body.model_extra or {}).get("phase") == "ordered":
+        return Words("Copy to be removed", "将移除副本")
     return TYPES.get(entry.type) or Words(entry.type, entry.type)
 
 

@@ -21,7 +21,7 @@ from edged.station.later import Later
 from edged.station.parts import Parts
 from edged.station.worker import IDLE_SECONDS
 from edged.stores.port import Store, Stored, Upload
-from edged.vault.vault import CHUNKS_FILE
+from edged.vault.place import CHUNKS_FILE
 
 _DERIVATIVES = 16
 
