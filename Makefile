@@ -19,7 +19,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DIR ?= demo-run
 KERNEL ?= 0
-JOBS ?= auto
+# Tests of whole stations wait more than they compute.
+JOBS ?= $(shell echo $$(($$(nproc) * 3 / 2)))
 DESTDIR ?= # the folder that is to be the root; empty: this machine
 PREFIX ?= /usr/local
 # Not that of the checkout: the daemon's user must be able to run it too.

@@ -97,6 +97,10 @@ class Source(Protocol):
         """Drop what the kernel remembers of the card beyond the pages of its files; raises RecorderError."""
 
 
+_PATIENCE_SECONDS: Final = 10.0
+"""After so long a folder that does not come to rest is told of."""
+
+
 class _Handler(FileSystemEventHandler):
     def __init__(self, tell: Callable[[FileSystemEvent], None]) -> None:
         self._tell = tell
@@ -108,12 +112,15 @@ class _Handler(FileSystemEventHandler):
 class _Slot:
     """One sub-folder: settling until `docked` is set."""
 
-    def __init__(self, root: Root, earliest: float | None) -> None:
+    def __init__(self, root: Root, earliest: float | None, came: float) -> None:
         self.root = root
+        self.came = came
         self.earliest = earliest
         self.looked_at = 0.0
         self.seen: Inventory | None = None
         self.waits = False
+        self.unsettled: BayId | None = None
+        """The bay for which it was told that this does not come to rest."""
         self.docked: Docked | None = None
 
 
@@ -121,7 +128,9 @@ class DirectorySource:
     """Tells of the sub-folders of `folder`; those with a leading dot do not count.
 
     `on_arrival` and `on_departure` are called from one thread of the source's own; they hand over and return, and do
-    not raise. `rescan_seconds`, at least 1, is how often the folder is looked at when the kernel tells nothing.
+    not raise. So are `on_unsettled`, for a folder that has not come to rest for a while, and `on_settled` when that is
+    over: nothing is taken of what somebody is still filling, but it is there. `rescan_seconds`, at least 1, is how
+    often the folder is looked at when the kernel tells nothing.
     """
 
     keeps_read_only: Final = False
@@ -135,7 +144,11 @@ class DirectorySource:
         *,
         clock: Clock,
         rescan_seconds: float = 3.0,
+        on_unsettled: Callable[[BayId], None] = lambda _: None,
+        on_settled: Callable[[BayId], None] = lambda _: None,
     ) -> None:
+        self._on_unsettled = on_unsettled
+        self._on_settled = on_settled
         self._folder = folder
         self._settle_seconds = settle_seconds
         self._on_arrival = on_arrival
@@ -226,17 +239,29 @@ class DirectorySource:
             # An inode number is soon used again: a name that was seen leaving has left, whatever has it now.
             if name in left or present.get(name) != slot.root:
                 del self._slots[name]
+                self._tell_settled(slot)
                 if slot.docked is not None:
                     self._on_departure(slot.docked)
         for name, root in sorted(present.items()):
             if name not in self._slots:
-                self._slots[name] = _Slot(root, before)
+                self._slots[name] = _Slot(root, before, self._clock.monotonic())
                 self._rests(self._slots[name])
         for name, slot in sorted(self._slots.items()):
-            waited = self._clock.monotonic() - slot.looked_at
-            if slot.docked is None and waited >= self._settle_seconds and self._rests(slot):
-                self._announce(name, slot)
+            if slot.docked is None and self._clock.monotonic() - slot.looked_at >= self._settle_seconds:
+                self._settle(name, slot)
         return True
+
+    def _settle(self, name: bytes, slot: _Slot) -> None:
+        if self._rests(slot):
+            self._announce(name, slot)
+        elif slot.unsettled is None and self._clock.monotonic() - slot.came >= _PATIENCE_SECONDS:
+            slot.unsettled = BayId(to_id(escape_path(name)))
+            self._on_unsettled(slot.unsettled)
+
+    def _tell_settled(self, slot: _Slot) -> None:
+        if slot.unsettled is not None:
+            self._on_settled(slot.unsettled)
+            slot.unsettled = None
 
     def _scan(self) -> dict[bytes, Root] | None:
         """List the sub-folders that are there now: none if the folder itself is not, None if nothing is known."""
@@ -320,6 +345,7 @@ class DirectorySource:
             slot.waits, slot.looked_at = True, self._clock.monotonic()
             return
         slot.seen = None
+        self._tell_settled(slot)
         filesystem = Filesystem(type="directory", label=None, serial=None)
         now = self._clock.monotonic()
         plugged = None if slot.earliest is None else Plugged(earliest=slot.earliest, latest=now)

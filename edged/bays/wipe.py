@@ -34,6 +34,17 @@ class DifferentError(RecorderError):
     retry = False
 
 
+class NotErasedError(RecorderError):
+    """A file is the one that was cleared, but its file system does not remove it. It stays, as far as that says so."""
+
+    retry = False
+
+    def __init__(self, message: str, *, read_only: bool) -> None:
+        """`read_only`: nothing else can be erased from this card either."""
+        super().__init__(message, hint="Have the recorder check or format its card, after its files were sealed.")
+        self.read_only = read_only
+
+
 def wipe_order(paths: Iterable[str], profile: Profile) -> list[str]:
     """Sort cleared paths so that the card stays recognisable to the last: strange names first, the id file last."""
     return sorted(paths, key=lambda path: (profile.names_itself_by(path), profile.match(path) is not None, path))
@@ -48,7 +59,8 @@ def erase(
     its length and time of last change then, which it must still have; it is not read another time.
 
     Raises DifferentError, NotAFileError, RecorderGoneError or RecorderError with the card unchanged, and
-    StoppedError likewise. After the name was given up to the file system nothing is raised any more.
+    StoppedError likewise. When the file system was told to remove the name and did not, NotErasedError: what is true
+    then, the card has to be asked. After the name was removed nothing is raised any more.
     """
     *folders, name = components(path)
     try:
@@ -145,9 +157,13 @@ def _remove(parent: int, name: bytes) -> bool:
     """Remove the name and make that durable; False if the card did not confirm a removal that it made."""
     try:
         os.unlink(name, dir_fd=parent)
+    except FileNotFoundError:
+        return True
     except OSError as error:
         _log.warning("a cleared file could not be erased: %s", error.strerror)
-        return True
+        raise NotErasedError(
+            f"The card does not let a cleared file be erased: {error.strerror}.", read_only=error.errno == errno.EROFS
+        ) from error
     try:
         os.fsync(parent)
     except OSError as error:

@@ -1,200 +1,44 @@
 """What the projections say, as frozen rows: the facts from which the station derives what is due next."""
 
-from dataclasses import dataclass, fields
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, TypeVar
 
-from edged.book.database import Database, Row
-from edged.evidence.ids import (
-    BayId,
-    CaseId,
-    DockingId,
-    EntryRef,
-    EpochId,
-    OfficerId,
-    RecorderId,
-    SegmentId,
-    Sha256,
-    StoreId,
+from edged.book.database import Database
+from edged.book.rows import (
+    AtPathRow,
+    ClassificationRow,
+    ClearanceRow,
+    DerivativeRow,
+    DockingRow,
+    FoundRow,
+    FromRow,
+    LockRow,
+    MarkedRow,
+    ReplicaRow,
+    RetiredRow,
+    RetiringRow,
+    SealedFileRow,
+    SegmentRow,
 )
+from edged.evidence.ids import SegmentId
 
+__all__ = [
+    "AtPathRow",
+    "ClassificationRow",
+    "ClearanceRow",
+    "DerivativeRow",
+    "DockingRow",
+    "Facts",
+    "FoundRow",
+    "LockRow",
+    "MarkedRow",
+    "ReplicaRow",
+    "RetiredRow",
+    "RetiringRow",
+    "SealedFileRow",
+    "SegmentRow",
+]
 
-@dataclass(frozen=True, kw_only=True)
-class _FromRow:
-    """A row whose fields are columns of the same names; further columns are left out."""
-
-    @classmethod
-    def of(cls, row: Row) -> Self:
-        """Take the fields out of a row."""
-        return cls(**{field.name: row[field.name] for field in fields(cls)})
-
-
-@dataclass(frozen=True, kw_only=True)
-class SegmentRow(_FromRow):
-    """A sealed segment."""
-
-    position: int
-    segment: SegmentId
-    docking: DockingId
-    recorder: RecorderId
-    recorder_seq: int
-    path: str
-    bytes: int
-    sha256: Sha256
-    chunks_sha256: Sha256
-    officer: OfficerId | None
-    started: str | None
-    """RFC 3339 with offset: the recorder's claim."""
-    ended: str | None
-    uncertainty_ms: int
-    important: int
-    side_of: SegmentId | None
-    quarantine: str | None
-    unreadable: str | None
-    container: str | None
-    video: str | None
-    audio: str | None
-    duration_ms: int | None
-    sealed: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class DockingRow(_FromRow):
-    """A docking."""
-
-    docking: DockingId
-    bay: BayId
-    recorder: RecorderId
-    officer: OfficerId | None
-    inventory_sha256: Sha256
-    files: int
-    bytes: int
-    began: str
-    outcome: str | None
-    """None while it lasts."""
-    remaining: int | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class FoundRow(_FromRow):
-    """A path of a docking that is accounted for."""
-
-    path: str
-    segment: SegmentId
-    how: str
-    """`sealed` or `sighted`."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class AtPathRow(_FromRow):
-    """What a docking found at a path."""
-
-    docking: DockingId
-    segment: SegmentId
-    sha256: Sha256
-    outcome: str | None
-    """Of its wipe; None if there was none."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SealedFileRow(_FromRow):
-    """A path of a docking with what clearance needs of its segment."""
-
-    path: str
-    segment: SegmentId
-    sha256: Sha256
-    quarantine: str | None
-    sealed_at: str
-    """The station's time of the `segment` entry."""
-    sealed_seq: int
-    sealed_ref: EntryRef
-    sealed_epoch: EpochId
-    """Of the `segment` entry."""
-    said_seq: int
-    said_ref: EntryRef
-    said_epoch: EpochId
-    """Of this docking's own entry about the path."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClearanceRow(_FromRow):
-    """A cleared file, and what became of it."""
-
-    path: str
-    segment: SegmentId
-    ref: EntryRef
-    outcome: str | None
-    """None until a `wipe` entry says it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReplicaRow(_FromRow):
-    """A verified copy."""
-
-    store: StoreId
-    seq: int
-    """Of the `replica` entry."""
-    ref: EntryRef
-    epoch: EpochId
-    key: str
-    version: str | None
-    checksum: str
-    checksum_type: str
-    verified: Literal["server-checksum", "read-back"]
-    method: str
-    locked_until: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class RetiredRow(_FromRow):
-    """A copy that was removed while others stay."""
-
-    segment: SegmentId
-    gone: int
-    """0 until an entry says that it is gone."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RetiringRow(SegmentRow):
-    """A segment of which a copy is to be removed, by the entry that orders it."""
-
-    ordered_seq: int
-    ordered_epoch: EpochId
-
-
-@dataclass(frozen=True, kw_only=True)
-class LockRow(_FromRow):
-    """A locked copy."""
-
-    segment: SegmentId
-    locked_until: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClassificationRow(_FromRow):
-    """The classification in force."""
-
-    ref: EntryRef
-    case: CaseId | None
-    matter: str | None
-    stage: str | None
-    secrecy: str | None
-    publicity: str | None
-    rule: str | None
-    retain_until: str
-    basis: Literal["rule", "feed", "person"]
-    confidence: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class DerivativeRow(_FromRow):
-    """A derivative."""
-
-    kind: str
-    sha256: Sha256
-    bytes: int
-
-
-_Kind = TypeVar("_Kind", bound=_FromRow)
+_Kind = TypeVar("_Kind", bound=FromRow)
 
 
 class Facts:
@@ -247,7 +91,7 @@ class Facts:
         return self._one(SegmentRow, "segment_last_found_at", recorder=recorder, path=path, bytes=size_bytes)
 
     def last_at_path(self, *, recorder: str, path: str, but: str) -> AtPathRow | None:
-        """Give what the newest docking of a recorder but one found at a path."""
+        """Give what the newest docking of a recorder but one found at a path; what was handed in is none."""
         return self._one(AtPathRow, "last_at_path", recorder=recorder, path=path, but=but)
 
     def docking(self, docking: str) -> DockingRow | None:
@@ -337,6 +181,14 @@ class Facts:
     def unsettled(self, *, after: int, most: int) -> list[SegmentRow]:
         """Give segments that new cases may settle: without a case, or without a term; behind position `after`."""
         return self._all(SegmentRow, "unsettled", after=after, most=most)
+
+    def marked_again(self, *, after: int, most: int) -> list[MarkedRow]:
+        """Give segments that were met again marked as important, by entries behind position `after`, oldest first."""
+        return self._all(MarkedRow, "marked_again", after=after, most=most)
+
+    def side_files(self, segment: str) -> list[SegmentRow]:
+        """Give the side files of a segment, in the order they were sealed."""
+        return self._all(SegmentRow, "side_files", segment=segment)
 
     def classification(self, segment: str) -> ClassificationRow | None:
         """Give the classification in force."""

@@ -130,6 +130,8 @@ def _segment(run: _Run, body: bodies.Segment) -> None:
 
 def _sighting(run: _Run, body: bodies.Sighting) -> None:
     run("add_found", docking=body.docking, path=body.path, segment=body.segment, how="sighted")
+    if body.important:
+        run("mark_segment", segment=body.segment)
 
 
 def _clearance(run: _Run, body: bodies.Clearance) -> None:

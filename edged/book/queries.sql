@@ -116,6 +116,10 @@ VALUES (:segment, :position, :docking, :recorder, :recorder_seq, :path, :bytes, 
     :started, :ended, :uncertainty_ms, :important, :side_of, :quarantine, :unreadable, :container, :video, :audio, :duration_ms,
     :sealed);
 
+-- name: mark_segment
+-- Marked as important at a path at which it was met again.
+UPDATE segment SET important = 1 WHERE segment = :segment;
+
 -- name: add_found
 INSERT INTO found (docking, path, segment, how, position) VALUES (:docking, :path, :segment, :how, :position)
 ON CONFLICT (docking, path) DO UPDATE SET segment = excluded.segment, how = excluded.how,
@@ -187,9 +191,10 @@ WHERE segment.bytes = :bytes ORDER BY lately.position DESC LIMIT 1;
 
 -- name: last_at_path
 -- What the newest other docking of a recorder found at a path, and whether it was erased there.
+-- What a person handed in says nothing about what the recorder held.
 SELECT found.docking, found.segment, segment.sha256, clearance.outcome
 FROM (SELECT docking, position FROM docking WHERE recorder = :recorder AND docking <> :but
-    ORDER BY position DESC LIMIT 16) AS lately
+    AND bay NOT GLOB 'intake-*' ORDER BY position DESC LIMIT 16) AS lately
 CROSS JOIN found ON found.docking = lately.docking AND found.path = :path CROSS JOIN segment USING (segment)
 LEFT JOIN clearance ON clearance.docking = found.docking AND clearance.path = found.path
 ORDER BY lately.position DESC LIMIT 1;
@@ -228,9 +233,10 @@ FROM replica JOIN entry USING (position) JOIN epoch ON epoch.number = entry.epoc
 SELECT segment, locked_until FROM replica WHERE store = :store AND locked_until < :moment ORDER BY locked_until;
 
 -- name: clearance_facts
-SELECT found.path, segment.segment, segment.sha256, segment.quarantine, segment.sealed AS sealed_at, sealed.seq AS sealed_seq,
+SELECT found.path, segment.segment, segment.sha256, segment.sealed AS sealed_at, sealed.seq AS sealed_seq,
     sealed.ref AS sealed_ref, sealed_epoch.id AS sealed_epoch, said.seq AS said_seq, said.ref AS said_ref,
-    said_epoch.id AS said_epoch
+    said_epoch.id AS said_epoch, EXISTS (SELECT 1 FROM distrusted WHERE distrusted.docking = found.docking
+        AND distrusted.path = found.path) AS distrusted
 FROM found JOIN segment USING (segment)
 JOIN entry AS sealed ON sealed.position = segment.position JOIN epoch AS sealed_epoch ON sealed_epoch.number = sealed.epoch
 JOIN entry AS said ON said.position = found.position JOIN epoch AS said_epoch ON said_epoch.number = said.epoch
@@ -273,6 +279,19 @@ ORDER BY segment.position LIMIT :most;
 SELECT segment.* FROM classification JOIN segment USING (segment)
 WHERE (classification.retain_until = 'undetermined' OR classification."case" IS NULL)
 AND classification.sealed_at > :after ORDER BY classification.sealed_at LIMIT :most;
+
+-- name: marked_again
+-- Met again where they are marked as important, by what the ledger says since.
+SELECT segment.*, entry.position AS marked_at
+FROM entry CROSS JOIN segment ON segment.segment = json_extract(CAST(entry.bytes AS TEXT), '$.body.segment')
+WHERE entry.position > :after AND entry.type = 'sighting'
+AND json_type(CAST(entry.bytes AS TEXT), '$.body.important') = 'true' ORDER BY entry.position LIMIT :most;
+
+-- name: side_files
+-- What belongs to a segment was taken after it.
+SELECT side.* FROM segment AS main JOIN segment AS side ON side.recorder = main.recorder
+    AND side.recorder_seq > main.recorder_seq AND side.side_of = main.segment
+WHERE main.segment = :segment ORDER BY side.recorder_seq;
 
 -- name: undetermined
 SELECT segment.* FROM classification INDEXED BY classification_undetermined JOIN segment USING (segment)
@@ -371,7 +390,8 @@ FROM found WHERE docking = :docking;
 
 -- name: lacking_proof
 SELECT count(*) AS files FROM found JOIN segment USING (segment)
-WHERE found.docking = :docking AND segment.quarantine IS NULL AND segment.sealed <= :before
+WHERE found.docking = :docking AND segment.sealed <= :before
+AND NOT EXISTS (SELECT 1 FROM distrusted WHERE distrusted.docking = found.docking AND distrusted.path = found.path)
 AND NOT EXISTS (SELECT 1 FROM retired WHERE retired.segment = found.segment AND retired.store = 'vault')
 AND NOT EXISTS (SELECT 1 FROM settled WHERE settled.segment = found.segment AND settled.work LIKE 'replicate %')
 AND NOT EXISTS (SELECT 1 FROM clearance WHERE clearance.docking = found.docking AND clearance.path = found.path
@@ -383,12 +403,15 @@ AND 3 > (SELECT count(*) FROM entry
         ORDER BY size DESC LIMIT 1), 0));
 
 -- name: distrusted_in
-SELECT (SELECT count(*) FROM names CROSS JOIN anomaly USING (position)
+-- A file that was sealed in quarantine has an anomaly as well; UNION gives each path once.
+SELECT count(*) AS files FROM (
+    SELECT json_extract(CAST(entry.bytes AS TEXT), '$.body.detail.path') AS path
+        FROM names CROSS JOIN anomaly USING (position) CROSS JOIN entry USING (position)
         WHERE names.kind = 'docking' AND names.id = :docking AND anomaly.docking = :docking
         AND anomaly.kind IN ('second-reading-differs',
-    'partly-unreadable', 'changed-since-interruption', 'gone-from-card'))
-    + (SELECT count(*) FROM found JOIN segment USING (segment) WHERE found.docking = :docking
-        AND segment.quarantine IS NOT NULL) AS files;
+    'partly-unreadable', 'changed-since-interruption', 'gone-from-card')
+    UNION
+    SELECT path FROM distrusted WHERE docking = :docking);
 
 -- name: found_at
 SELECT path, segment, how FROM found WHERE docking = :docking AND path = :path;

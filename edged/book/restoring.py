@@ -103,7 +103,10 @@ class Restoration:
     def _again(self, aside: Aside, body: bodies.Body, now: dict[str, str]) -> bodies.Body:
         entry = aside.entry
         if isinstance(body, bodies.Segment) and self._database.row("segment", segment=body.segment):
-            body = bodies.Sighting(segment=body.segment, docking=body.docking, path=body.path)
+            marked = {"important": True} if body.important else {}
+            body = bodies.Sighting.model_validate(
+                {"segment": body.segment, "docking": body.docking, "path": body.path} | marked
+            )
         before = {
             "epoch": entry.epoch,
             "seq": entry.seq,

@@ -170,6 +170,12 @@ CREATE TABLE found (
     PRIMARY KEY (docking, path)
 ) STRICT, WITHOUT ROWID;
 
+-- Files of a docking that are in quarantine. What two readings of the same docking gave alike since is not any more.
+CREATE VIEW distrusted AS
+SELECT found.docking, found.path FROM found JOIN segment USING (segment) JOIN entry ON entry.position = found.position
+WHERE segment.quarantine IS NOT NULL AND NOT (segment.quarantine = 'second-reading-differs'
+    AND coalesce(json_extract(CAST(entry.bytes AS TEXT), '$.body.second_reading'), '') = 'agrees');
+
 -- Copies that were verified: `vault` for the station's own, else the central store.
 CREATE TABLE replica (
     segment TEXT NOT NULL REFERENCES segment (segment),

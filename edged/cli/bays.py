@@ -6,13 +6,12 @@ With --follow it is what the running station does in its bays, for LEDs and scre
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from edged.bays.profiles import load_profiles
 from edged.bays.uevents import UdevEvents
 from edged.bays.volumes import Refusal, Volume, judge, port_of, read_volume, udev_rules
 from edged.cli.following import follow
-from edged.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, console, print_json, put, say
+from edged.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json, put, say, say_table
 from edged.config import BaysPart, read_station
 from edged.evidence.ids import BayId
 from edged.station.ports import known_devices
@@ -59,12 +58,10 @@ def _tell(part: BaysPart, shown: list[dict[str, str]]) -> None:
         say("No USB storage is plugged in. Plug a recorder into a bay, and run this again.")
     if not shown:
         return
-    table = Table(box=None, pad_edge=False)
-    for heading in ("Port", "USB id", "Serial number", "Device", "Bay"):
-        table.add_column(heading, no_wrap=True)
-    for each in shown:
-        table.add_row(each["port"], each["usb"], each["serial"], each["node"], each["bay"])
-    console().print(table)
+    say_table(
+        ("Port", "USB id", "Serial number", "Device", "Bay"),
+        [[each[key] for key in ("port", "usb", "serial", "node", "bay")] for each in shown],
+    )
     for each in shown:
         if each["why_not"]:
             say(f"{each['node']}: {each['why_not']}")

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from edged.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json, say
+from edged.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, count, print_json, say
 from edged.cli.reading import open_book
 from edged.config import read_station
 from edged.evidence import bodies
@@ -14,7 +14,7 @@ from edged.evidence.entry import Entry
 from edged.evidence.verification.anomalies import meaning
 from edged.rules.completeness import Completeness, Line, Span, StageAnswer
 from edged.station.assembly import read_catalogue
-from edged.station.case_completeness import CaseAnswer, case_completeness
+from edged.station.case_completeness import CaseAnswer, case_completeness, media_by_profile
 
 _NOT_ESTABLISHED: Final = 2
 _LISTED: Final = 20
@@ -38,9 +38,9 @@ def completeness(
 ) -> None:
     """Say whether what this station holds of a case is complete: exit code 0, or 2 where that is not established."""
     zone = ZoneInfo(read_station(config).station.zone)
-    catalogue = read_catalogue(config)
+    catalogue, is_media = read_catalogue(config), media_by_profile(config)
     with open_book(config) as book:
-        answer = case_completeness(book, catalogue, case)
+        answer = case_completeness(book, catalogue, case, is_media)
     if as_json:
         print_json(_plain(answer, zone))
     else:
@@ -51,14 +51,14 @@ def completeness(
 
 def _show(answer: CaseAnswer, zone: ZoneInfo) -> None:
     found = answer.completeness
-    count = len(found.lacking)
-    say(f"Case {found.case}: " + ("complete." if found.complete else f"not established; {count} thing(s) are lacking."))
+    lacks = count(len(found.lacking), "thing is", "things are")
+    say(f"Case {found.case}: " + ("complete." if found.complete else f"not established; {lacks} lacking."))
     for line in found.lines:
         _show_line(line, zone)
     if found.stages:
         say("\nWhat the catalogue asks for:")
     for stage in found.stages:
-        many = f", {stage.segments} file(s)" if stage.segments else ""
+        many = f", {count(stage.segments, 'file')}" if stage.segments else ""
         where = f"{stage.matter.id} / {stage.stage.id}"
         say(f"  {where:<40} {stage.recording:<10} {_STATES[stage.state]}{many}")
     for heading, sentences in (("Lacking:", found.lacking), ("What cannot be told from here:", found.unknown)):
@@ -76,17 +76,16 @@ def _show(answer: CaseAnswer, zone: ZoneInfo) -> None:
 
 def _show_line(line: Line, zone: ZoneInfo) -> None:
     total = sum((span.end - span.start for span in line.covered), timedelta())
-    say(f"\n{line.recorder}: {len(line.segments)} file(s), {total.total_seconds():.0f} s of video and sound")
+    say(f"\n{line.recorder}: {count(len(line.segments), 'file')}, {total.total_seconds():.0f} s of video and sound")
     for span in line.covered[:_LISTED]:
         say(f"  {_time(span.start, zone)} - {_time(span.end, zone)}")
     if len(line.covered) > _LISTED:
         say("  … (--json lists more)")
     if line.gaps:
         longest = max(line.gaps, key=lambda gap: gap.end - gap.start)
-        say(
-            f"  {len(line.gaps)} pause(s), the longest {_time(longest.start, zone)} - {_time(longest.end, zone)}; "
-            "the recorder may have been switched off"
-        )
+        when = f"{_time(longest.start, zone)} - {_time(longest.end, zone)}"
+        pauses = count(len(line.gaps), "pause")
+        say(f"  {pauses}, the longest {when}; the recorder may have been switched off")
 
 
 def _told(entry: Entry) -> str:
@@ -117,6 +116,7 @@ def _plain(answer: CaseAnswer, zone: ZoneInfo) -> dict[str, object]:
                         "uncertainty_ms": each.uncertainty_ms,
                         "form": each.form,
                         "quarantined": each.quarantined,
+                        "whole_in": each.whole_in,
                     }
                     for each in line.segments
                 ],

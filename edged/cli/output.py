@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,6 +38,14 @@ def console() -> Console:
 def say(text: str = "") -> None:
     """Print a line for a person; text of others is printed as it is, never as markup."""
     console().print(text, markup=False)
+
+
+def say_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table for a person, as wide as it is: nothing in it is ever cut."""
+    lines = [headings, *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        say("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
 def put(text: str) -> None:

@@ -5,10 +5,13 @@ import io
 import re
 from collections.abc import Iterator
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import segno
 
+from edged.bundles.pages.told import Face
 from edged.cli.output import amount
+from edged.clock import from_rfc3339
 
 _WIDTH: Final = 46
 """Characters of a line on paper of 80 mm."""
@@ -29,6 +32,11 @@ _KEEP: Final = (
     "Keep this paper: `edged receipt --check` shows whether the ledger still is what it was.",
     "请保存本凭条：可用 `edged receipt --check` 核对台账是否被改写。",
 )
+_WHY: Final = "Left on it because 留存原因"
+_NOTED: Final = "Out of order 异常情况"
+_KINDS: Final = 6
+"""Kinds of findings that are listed."""
+_MORE: Final = ("`edged ledger show --type anomaly` says more.", "详见 `edged ledger show --type anomaly`。")
 _BLACK: Final = "black"
 _OUTCOMES: Final = {
     "cleared": "emptied 已清空",
@@ -44,8 +52,9 @@ def rows(plain: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "Recorder 记录仪", plain["recorder"]
     yield "Officer 执法人员", plain["officer"] or "-"
     yield "Bay 采集口", plain["bay"]
-    yield "Docked 接入", plain["began"]
-    yield "Ended 结束", plain["ended"]
+    face = Face(zone=ZoneInfo(plain["zone"]))
+    yield "Docked 接入", face.show(from_rfc3339(plain["began"]))
+    yield "Ended 结束", face.show(from_rfc3339(plain["ended"]))
     yield "Outcome 结果", _OUTCOMES.get(plain["outcome"], plain["outcome"])
     yield "Files found 发现文件", str(plain["files"])
     yield "  sealed 已固证", str(plain["sealed"])
@@ -72,6 +81,8 @@ def lines(plain: dict[str, Any], *, stored: bool = True) -> list[str]:
     for name, value in rows(plain):
         whole = f"{name}: {value}"
         told += [whole] if _columns(whole) <= _WIDTH else [f"{name}:", *_broken(value)]
+    for heading, sentences in _reasons(plain):
+        told += ["", f"{heading}:", *(f"  {line}" for each in sentences for line in _folded(each, _WIDTH - 2))]
     return [*told, "", *_notes(plain, stored=stored)]
 
 
@@ -105,16 +116,30 @@ def as_svg(plain: dict[str, Any], *, stored: bool = True) -> str:
 def as_html(plain: dict[str, Any], *, stored: bool = True) -> str:
     """Give the receipt as one page that needs nothing else."""
     told = "".join(f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>" for name, value in rows(plain))
+    reasons = "".join(
+        f"<p>{'<br>'.join(html.escape(line) for line in (f'{heading}:', *sentences))}</p>"
+        for heading, sentences in _reasons(plain)
+    )
     notes = "".join(f"<p>{html.escape(text)}</p>" for text in _notes(plain, stored=stored))
     code = f'<svg class="code" viewBox="0 0 {_CODE} {_CODE}">{_drawn(plain)}</svg>' if plain["code"] else ""
     text = f"<p><code>{html.escape(plain['code'])}</code></p>" if plain["code"] else ""
+    table = f"<table>{told}</table>"
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Receipt 凭条 '
         f"{html.escape(plain['docking'])}</title><style>@page{{size:80mm auto;margin:3mm}}"
         "body{width:74mm;font:9pt sans-serif}th{text-align:left;vertical-align:top;font-weight:normal}"
         "td,code{overflow-wrap:anywhere}.code{width:70mm}</style></head><body>"
-        f"<h1>Receipt of a docking<br>记录仪接入凭条</h1><table>{told}</table>{notes}{code}{text}</body></html>\n"
+        f"<h1>Receipt of a docking<br>记录仪接入凭条</h1>{table}{reasons}{notes}{code}{text}</body></html>\n"
     )
+
+
+def _reasons(plain: dict[str, Any]) -> Iterator[tuple[str, list[str]]]:
+    """Give why files were left, and what was out of order, each sentence in both languages."""
+    if plain["why_left"]:
+        yield _WHY, [text for each in plain["why_left"] for text in (each["en"], each["zh"])]
+    if noted := plain["noted"]:
+        kinds = [f"{each['en']} {each['zh']}: {each['count']}" for each in noted[:_KINDS]]
+        yield _NOTED, [*kinds, *(["…"] if len(noted) > _KINDS else []), *_MORE]
 
 
 def _notes(plain: dict[str, Any], *, stored: bool) -> tuple[str, ...]:
@@ -153,11 +178,11 @@ def _broken(value: str) -> Iterator[str]:
     yield line
 
 
-def _folded(line: str) -> list[str]:
+def _folded(line: str, width: int = _WIDTH) -> list[str]:
     """Fold a sentence to the width of the paper, at spaces, or between Chinese characters."""
     folded, now = [], ""
     for piece in re.findall(r"[^\s⺀-￿]+\s*|[⺀-￿]|\s+", line):
-        if now and _columns(now + piece.rstrip()) > _WIDTH:
+        if now and _columns(now + piece.rstrip()) > width:
             folded.append(now.rstrip())
             now = ""
         now += piece

@@ -59,9 +59,10 @@ def receipt(
         return _check(_read(check), against or str(config), access, as_json=as_json)
     if len(asked) != 1:
         raise UsageError("A receipt is of one docking.", hint="Name the docking, or --bay BAY, or --last.")
-    stored = read_station(config).store is not None
+    station = read_station(config)
+    stored = station.store is not None
     with open_book(config) as book:
-        plain = asked_receipt(book, {"docking": docking, "bay": bay, "last": last}).plain()
+        plain = asked_receipt(book, {"docking": docking, "bay": bay, "last": last}, station).plain()
     for path, text in ((svg, paper.as_svg), (html, paper.as_html)):
         if path is not None:
             _write(path, text(plain, stored=stored))

@@ -5,8 +5,7 @@ A key marked `?` on the page is optional: it is left out, never null. Every othe
 null where the page says so, and where there is nothing it could name (a case, matter or rule when nothing
 matched). Where the page leaves the shape of a value open, any JSON value is taken.
 
-Making a model from values of the wrong kind is a `ValueError`, a mistake of the program; bytes of the wrong
-kind are a `MalformedError` of `entry.parse`.
+Values of the wrong kind are a `ValueError`, a mistake of the program; bytes of it a `MalformedError` of `entry.parse`.
 """
 
 from collections.abc import Mapping
@@ -60,7 +59,6 @@ __all__ = [
     "Anomaly",
     "Body",
     "Chunks",
-    "Ciphertext",
     "Classification",
     "Clearance",
     "Close",
@@ -85,7 +83,6 @@ __all__ = [
     "Segment",
     "SegmentPath",
     "Sighting",
-    "StatedTime",
     "Subject",
     "Undocking",
     "Unreadable",
@@ -167,6 +164,11 @@ class Sighting(Body):
     segment: SegmentId
     docking: DockingId
     path: CardPath
+
+    @property
+    def important(self) -> bool:
+        """Whether the file is marked as important at this path, by a further key that is left out where it is not."""
+        return (self.model_extra or {}).get("important") is True
 
 
 class Undocking(Body):

@@ -6,6 +6,7 @@ recorder that has left is told from one that cannot read, so that no pulled plug
 """
 
 import os
+import sys
 from collections.abc import Callable
 from threading import Event
 from typing import Final
@@ -29,10 +30,21 @@ Range = tuple[int, int]
 class CardReader:
     """Gives the bytes of one open file of a card."""
 
-    def __init__(
-        self, fd: int, *, clock: Clock, stop: Event, still_there: Callable[[], None], most_ranges: int = _MOST_RANGES
+    def __init__(  # noqa: PLR0913 - what reading a dying card takes
+        self,
+        fd: int,
+        *,
+        clock: Clock,
+        stop: Event,
+        still_there: Callable[[], None],
+        most_ranges: int = _MOST_RANGES,
+        end: int = sys.maxsize,
     ) -> None:
-        """`still_there` raises RecorderError if the recorder left; `stop` is set when that is noticed elsewhere."""
+        """`still_there` raises RecorderError if the recorder left; `stop` is set when that is noticed elsewhere.
+
+        What lies from `end` on is not read.
+        """
+        self._end = end
         self._most_ranges = min(most_ranges, _MOST_RANGES)
         self._fd = fd
         self._clock = clock
@@ -54,6 +66,7 @@ class CardReader:
             stop=self._stop,
             still_there=self._still_there,
             most_ranges=self._most_ranges,
+            end=self._end,
         )
 
     def fill(self, buffer: memoryview, offset: int) -> int:
@@ -63,10 +76,11 @@ class CardReader:
         """
         if self._stop.is_set():
             raise StoppedError("The reading of a file was stopped.")
-        try:
-            return read_at(self._fd, buffer, offset)
-        except OSError:
-            return self._read_again(buffer, offset)
+        with buffer[: max(0, self._end - offset)] as wanted:
+            try:
+                return read_at(self._fd, wanted, offset)
+            except OSError:
+                return self._read_again(wanted, offset)
 
     def confirm(self) -> None:
         """Show that the card still answers, after some of the file could not be read.

@@ -84,8 +84,13 @@ class _Run:
         ]
 
     def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
+        try:
+            for thread in self._threads:
+                thread.start()
+        except BaseException:
+            # Nobody calls `__exit__` then, and those that run would wait, and hold their buffers, for ever.
+            self._end()
+            raise
         return self
 
     def __exit__(
@@ -94,12 +99,17 @@ class _Run:
         """Wait until every taker is through; what the reader raised comes before what takers did."""
         if error is not None:
             self.failures.append(error)
+        self._end()
+        if error is None and self.failures:
+            raise self.failures[0]
+
+    def _end(self) -> None:
+        """Have every taker that was started come to its end."""
         for queue in self._queues:
             queue.put(None)
         for thread in self._threads:
-            thread.join()
-        if error is None and self.failures:
-            raise self.failures[0]
+            if thread.ident is not None:
+                thread.join()
 
     def hand_on(self, at: int, length: int, offset: int) -> None:
         """Give all takers the buffer that was just filled."""

@@ -45,9 +45,11 @@ class Footage:
     """By the recorder's clock, aware."""
     end: datetime | None
     uncertainty_ms: int
-    form: Literal["video", "audio", "photo", "side"] | None
-    """None for what cannot be played."""
+    form: Literal["video", "audio", "photo", "side", "other"] | None
+    """`other` for settings, logs and the like; None for what should be a recording, and cannot be played."""
     quarantined: bool
+    whole_in: DockingId | None = None
+    """The later docking that took a file in quarantine whole, unchanged by its length and time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,7 +194,7 @@ def _stages(facts: CaseFacts, catalogue: Catalogue) -> Iterator[StageAnswer]:
             ]
             gaps = tuple(_within(merged(footage)[1], windows))
             state: Literal["covered", "gaps", "nothing", "not-needed"] = "covered"
-            if not any(each.form not in {None, "side"} for each in footage):
+            if not any(each.form not in {None, "side", "other"} for each in footage):
                 state = "nothing" if stage.recording == "full" else "not-needed"
             elif stage.recording == "full" and gaps:
                 state = "gaps"
@@ -242,7 +244,7 @@ def _of_visits(visits: Sequence[Visit]) -> Iterator[Words]:
 
 
 def _of_footage(facts: CaseFacts) -> Iterator[Words]:
-    if doubtful := [each.path for each in facts.footage if each.quarantined]:
+    if doubtful := [each.path for each in facts.footage if each.quarantined and each.whole_in is None]:
         yield Words(
             f"{len(doubtful)} file(s) are in quarantine, kept but not trusted: {some(doubtful)}.",
             f"{len(doubtful)} 个文件处于隔离，保留但不予采信：{some(doubtful)}。",
@@ -262,8 +264,10 @@ def touches(noted: Noted, footage: Sequence[Footage]) -> bool:
 
 
 def _of_noted(facts: CaseFacts) -> Iterator[Words]:
+    # What was taken whole later was judged anew then.
+    whole = {each.segment for each in facts.footage if each.whole_in is not None}
     for kind in sorted(LACKING):
-        found = [each for each in facts.noted if each.kind == kind]
+        found = [each for each in facts.noted if each.kind == kind and each.segment not in whole]
         if count := sum(not each.harmless and touches(each, facts.footage) for each in found):
             name = NAMES[kind]
             yield Words(
@@ -296,6 +300,13 @@ def _unknown(facts: CaseFacts, catalogue: Catalogue) -> Iterator[Words]:
         yield Words(
             f"What has to be recorded: the catalogue has no matter of this case ({told}).",
             f"应当录制哪些内容：目录中没有本案事项（{told}）。",
+        )
+    for docking in sorted({each.whole_in for each in facts.footage if each.whole_in is not None}):
+        whole = [each.path for each in facts.footage if each.whole_in == docking]
+        yield Words(
+            f"Why the card did not give {len(whole)} file(s) at once: {docking} took them whole, and what was read "
+            f"before is kept in quarantine: {some(whole)}.",
+            f"存储卡为何未能一次给出 {len(whole)} 个文件：{docking} 已完整取入，此前读出的仍隔离保留：{some(whole)}。",
         )
     if later := sum(each.later for each in facts.visits):
         yield Words(

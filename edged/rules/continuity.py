@@ -68,6 +68,8 @@ class Recorded:
     flaw: Literal["empty", "no-index"] | None = None
     sealed: int = 0
     """Its number in this station's own order of sealing; 0 for what lies on the card."""
+    handed_in: bool = False
+    """Whether a person brought it, without its recorder."""
     is_new: bool = True
     """Whether no docking that came to its end has judged it before."""
 
@@ -198,7 +200,12 @@ def _numbered(files: Sequence[Recorded]) -> Iterator[Numbered]:
     for file in files:
         if file.number is not None and file.moment is not None:
             yield Numbered(
-                path=file.path, number=file.number, digits=file.digits, moment=file.moment, sealed=file.sealed
+                path=file.path,
+                number=file.number,
+                digits=file.digits,
+                moment=file.moment,
+                sealed=file.sealed,
+                handed_in=file.handed_in,
             )
 
 

@@ -4,7 +4,7 @@ Files are put in the order in which they were recorded by their numbers, not by 
 then leaves out nothing. A number counts as left out only if no file with it lies on the card and none that came after
 its neighbour was taken in at this station before. A counter that passes its last number (9999 and then 1) or begins
 anew leaves out nothing either. What was taken in elsewhere in between is not known here, so a finding says no more
-than that this station does not know the numbers.
+than that this station does not know the numbers. What a person handed in makes its number known, and no other missed.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,6 +31,8 @@ class Numbered:
     """When it was recorded, by the recorder's clock, aware."""
     sealed: int
     """Its number in this station's own order of sealing; 0 for what lies on the card now."""
+    handed_in: bool = False
+    """Whether a person brought it, without its recorder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +180,7 @@ def _of_recorder(counts: Sequence[_Count], earlier: Sequence[Numbered], *, tell_
         before = reached or _last(earlier, each.moment)
         since = 0 if before is None or reached is not None else before.sealed
         if before is not None:
-            newer = [file for file in earlier if since and file.sealed > since]
+            newer = [file for file in earlier if since and _is_between(file, before, each)]
             yield from _between(before, each, newer, tell_anew=tell_anew)
         for low, high in pairwise(each.places()):
             one, two = each.files[low], each.files[high]
@@ -224,10 +226,16 @@ def _of_day(count: _Count, earlier: Sequence[Numbered]) -> Iterator[Skip]:
             yield Skip(first=first, last=last, count=many, before=before, after=two.path)
 
 
+def _is_between(file: Numbered, before: Numbered, count: _Count) -> bool:
+    return file.sealed > before.sealed or (file.handed_in and before.moment <= file.moment <= count.moment)
+
+
 def _last(earlier: Sequence[Numbered], moment: datetime) -> Numbered | None:
-    """Give the file that was recorded last before a moment."""
+    """Give the file that the recorder was known to have recorded last before a moment."""
     return max(
-        (file for file in earlier if file.moment <= moment), key=lambda file: (file.moment, file.sealed), default=None
+        (file for file in earlier if file.moment <= moment and not file.handed_in),
+        key=lambda file: (file.moment, file.sealed),
+        default=None,
     )
 
 

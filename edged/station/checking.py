@@ -14,7 +14,6 @@ Each check is named after what it shows; the invariants are those of the design,
 
 import os
 import stat
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -52,7 +51,9 @@ from edged.rules.classification import shortens
 from edged.rules.retention import parse_until
 from edged.station.files import KEYS, place_of
 from edged.station.retirements import check_retirements, is_retired, retired_from_vault
+from edged.vault.disk import Disk
 from edged.vault.place import CHUNKS_FILE
+from edged.vault.unsealed import Marks
 
 _PAGE: Final = 1000
 _BLOCK_BYTES: Final = 1 << 20
@@ -72,13 +73,13 @@ class Finding:
 class Checker:
     """Checks one station."""
 
-    def __init__(self, book: Book, config: StationConfig, *, deep: bool, patience_seconds: float = 2.0) -> None:
-        """`deep` reads every original; `patience_seconds` are given to a file without an entry to get one."""
+    def __init__(self, book: Book, config: StationConfig, *, deep: bool) -> None:
+        """`deep` reads every original."""
         self._book = book
         self._config = config
         self._deep = deep
-        self._patience_seconds = patience_seconds
         self._keys = KeyFolder(config.paths.state / KEYS)
+        self._marks = Marks(config.paths.vault, Disk())
 
     def run(self) -> Iterator[tuple[str, list[Finding]]]:
         """Run every check, one after the other, and give its name with what it found."""
@@ -147,11 +148,10 @@ class Checker:
                 yield f"{segment.segment} was retired from the vault, and {path} is there."
             yield from self._check_original(segment, path)
         strays = [path for path in self._files() if not self._is_sealed(path)]
-        if strays:
-            # A file between its rename and its entry belongs to a daemon that is running now, and is sealed soon. One
-            # that stays was left by a daemon that was killed there; the recorder still holds it.
-            threading.Event().wait(self._patience_seconds)
-        yield from (f"{path} belongs to no sealed segment." for path in strays if not self._is_sealed(path))
+        # What is marked gets its entry soon, or when its recorder is docked again; what lost its mark just now has it.
+        marked = self._marks.files()
+        strays = [path for path in strays if path not in marked and not self._is_sealed(path)]
+        yield from (f"{path} belongs to no sealed segment." for path in strays)
 
     def _files(self) -> Iterator[Path]:
         for folder, folders, names in os.walk(self._config.paths.vault / "segments"):

@@ -40,12 +40,28 @@ def lacks_proof(parts: Parts, docking: DockingRow, *, unsealed: int) -> bool:
     """
     if unsealed or parts.store is None or parts.config.bays.wipe == "never":
         return False
-    facts = parts.book.facts
-    if facts.distrusted_in(docking.docking):
+    if parts.book.facts.distrusted_in(docking.docking):
         return False
+    return _lacking(parts, docking, parts.store.id) > 0
+
+
+def lacks_rereads_only(parts: Parts, docking: DockingRow) -> bool:
+    """Say whether each proof that still lacks is a re-read of the vault's copy that failed, and failed again."""
+    failed = failed_rereads(parts, docking)
+    return failed > 0 and parts.store is not None and failed == _lacking(parts, docking, parts.store.id)
+
+
+def failed_rereads(parts: Parts, docking: DockingRow) -> int:
+    """Count the files of a docking whose copy in the vault could not be read back more than once in a row."""
+    if not parts.unread:
+        return 0
+    return sum(parts.unread.get(row.segment, 0) > 1 for row in parts.book.facts.found(docking.docking).values())
+
+
+def _lacking(parts: Parts, docking: DockingRow, store: StoreId) -> int:
     delay = parts.config.bays.wipe_delay
     before = rfc3339(parts.clock.now() - delay) if delay else _EVER
-    return facts.lacking_proof(docking.docking, parts.store.id, sealed_before=before) > 0
+    return parts.book.facts.lacking_proof(docking.docking, store, sealed_before=before)
 
 
 def _card_file(parts: Parts, row: SealedFileRow) -> CardFile:
@@ -54,7 +70,7 @@ def _card_file(parts: Parts, row: SealedFileRow) -> CardFile:
         segment=row.segment,
         sealed=Proof(reference=row.sealed_ref, epoch=row.sealed_epoch, seq=row.sealed_seq),
         accounted=Proof(reference=row.said_ref, epoch=row.said_epoch, seq=row.said_seq),
-        quarantined=row.quarantine is not None,
+        quarantined=bool(row.distrusted),
         sealed_at=from_rfc3339(row.sealed_at),
         copies=tuple(_copy(parts, row, replica) for replica in parts.book.facts.replicas(row.segment)),
     )

@@ -35,7 +35,7 @@ def continuity(parts: Parts, docking: DockingRow, claimed: Mapping[str, FileClai
     To be asked when every file of the docking was sealed, sighted, or found unreadable, and appended before its end.
     `claimed` are the claims of the files that lie on the card now.
     """
-    if docking.bay.startswith("intake-"):
+    if docking.handed_in:
         return []
     findings = judge(gather(parts, docking, claimed))
     return _untold(parts, [_anomaly(docking, finding, more) for finding, more in _bounded(findings)])

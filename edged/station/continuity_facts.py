@@ -64,7 +64,7 @@ class _Gathered:
         self._profile = profile
         self._claimed = claimed
         self._found = self._facts.found_segments(docking.docking)
-        self._ends: dict[DockingId, str | None] = {}
+        self._dockings: dict[DockingId, DockingRow | None] = {docking.docking: docking}
 
     def card(self) -> list[Recorded]:
         """Give the footage on the card; the same bytes once, at the path where they were sealed if they lie there."""
@@ -79,18 +79,29 @@ class _Gathered:
         return card
 
     def earlier(self) -> list[Recorded]:
-        """Give footage that was sealed before this docking and was not on the card."""
+        """Give footage that was sealed before this docking and was not on the card.
+
+        Of a recording that lies on the card with other bytes by now, what was sealed of it earlier is no other one.
+        """
         here = {row.segment for row in self._found.values()}
+        again = {(path, row.started) for path, row in self._found.items() if row.started is not None}
         rows = self._facts.segments_sealed_before(self._docking, most=_EARLIER)
         return [
             self._of_row(row, row.path, on_card=False)
             for row in rows
-            if row.segment not in here and self._is_footage(row.path, row)
+            if row.segment not in here and (row.path, row.started) not in again and self._is_footage(row.path, row)
         ]
 
     def copies(self) -> list[Copy]:
-        """Give footage that lay at another path than it was sealed at, or again at one from which it was erased."""
+        """Give footage that lay at another path than it was sealed at, or again at one from which it was erased.
+
+        Where a person kept what was handed in is no path of the recorder's: of that, what is said is only that it lies
+        on the card more than once.
+        """
         copies = []
+        here: dict[SegmentId, str] = {}
+        for path, row in sorted(self._found.items()):
+            here.setdefault(row.segment, path)
         erased: dict[DockingId, dict[str, SegmentId]] = {self._docking.docking: {}}
         for path, row in self._found.items():
             if row.bytes == 0 or not self._is_footage(path, row):
@@ -99,9 +110,10 @@ class _Gathered:
                 cleared = self._facts.clearances(row.docking).items()
                 erased[row.docking] = {at: each.segment for at, each in cleared if each.outcome == "gone"}
             was_erased = erased[row.docking].get(path) == row.segment
-            if path != row.path or was_erased:
+            first_path = here[row.segment] if self._handed_in(row) else row.path
+            if path != first_path or was_erased:
                 erased_in = row.docking if was_erased else None
-                copies.append(Copy(segment=row.segment, path=path, first_path=row.path, erased_in=erased_in))
+                copies.append(Copy(segment=row.segment, path=path, first_path=first_path, erased_in=erased_in))
         return copies
 
     def _is_footage(self, path: str, row: SegmentRow) -> bool:
@@ -123,7 +135,8 @@ class _Gathered:
             is_video=row.video is not None,
             flaw=_flaw(row),
             sealed=0 if on_card else row.recorder_seq,
-            is_new=on_card and self._is_new(row.docking),
+            handed_in=not on_card and self._handed_in(row),
+            is_new=on_card and self._is_new(row),
         )
 
     def _of_claim(self, path: str, claim: FileClaims) -> Recorded:
@@ -153,14 +166,21 @@ class _Gathered:
             return None, 0, "second" in match[1]
         return int(digits), len(digits), "second" in match[1]
 
-    def _is_new(self, docking: DockingId) -> bool:
-        """Say whether nobody judged yet what was sealed in a docking: in this one, or in one that was cut short."""
-        if docking == self._docking.docking:
-            return True
-        if docking not in self._ends:
-            row = self._facts.docking(docking)
-            self._ends[docking] = None if row is None else row.outcome
-        return self._ends[docking] in {None, "interrupted"}
+    def _is_new(self, row: SegmentRow) -> bool:
+        """Say whether nobody judged it yet: sealed in this docking or in one that was cut short, or handed in."""
+        docking = self._docking_of(row)
+        return (
+            docking is None or docking == self._docking or docking.handed_in or docking.outcome in {None, "interrupted"}
+        )
+
+    def _handed_in(self, row: SegmentRow) -> bool:
+        docking = self._docking_of(row)
+        return docking is not None and docking.handed_in
+
+    def _docking_of(self, row: SegmentRow) -> DockingRow | None:
+        if row.docking not in self._dockings:
+            self._dockings[row.docking] = self._facts.docking(row.docking)
+        return self._dockings[row.docking]
 
 
 def _flaw(row: SegmentRow) -> Literal["empty", "no-index"] | None:

@@ -9,18 +9,16 @@ import threading
 
 from edged.bays.source import Docked, Source
 from edged.errors import EdgedError
+from edged.station.absent import AbsentJob
 from edged.station.assembly import build_jobs
 from edged.station.docking import Intake
 from edged.station.parts import Parts
 from edged.station.ports import Refusals, open_source
-from edged.station.releasing import end_interrupted, settle_wipes
 from edged.station.reporting import build_supervisor
 from edged.station.worker import Pauses, Worker, guarded
 
 _log = logging.getLogger(__name__)
 
-_ABSENT_SECONDS = 10.0
-"""How long after the start a recorder with an open docking may take to show up again."""
 _JOIN_SECONDS = 20.0
 
 
@@ -33,14 +31,19 @@ class Bay(threading.Thread):
         source: Source,
         docked: Docked,
         before: threading.Thread | None,
+        *,
+        found_at_start: bool,
     ) -> None:
-        """`before` is the thread of the recorder that was in this bay before, perhaps still ending its docking."""
+        """`before` is the thread of the recorder that was in this bay before, perhaps still ending its docking.
+
+        `found_at_start`: the recorder was there before the station was started.
+        """
         super().__init__(name=f"bay {docked.bay}", daemon=True)
         self.gone = threading.Event()
         self._before = before
         self._parts = parts
         self._docked = docked
-        self._intake = Intake(parts, source, docked, self.gone)
+        self._intake = Intake(parts, source, docked, self.gone, found_at_start=found_at_start)
 
     def run(self) -> None:
         """Take the recorder in, trying again for as long as it is there."""
@@ -90,10 +93,14 @@ class Daemon:
         self._bays: dict[str, Bay] = {}
         self._leaving: dict[str, Bay] = {}
         self._lock = threading.Lock()
+        self._used: set[str] = set()
+        """Bays that had a recorder since the start."""
+        self._began = parts.clock.monotonic()
         refusals = Refusals(parts, self._has_recorder)
         self._source = open_source(parts, self._arrived, self._departed, refusals)
         self._supervisor = build_supervisor(parts)
-        jobs = [*build_jobs(parts), refusals, *([] if self._supervisor is None else [self._supervisor])]
+        absent = AbsentJob(parts, self._has_recorder)
+        jobs = [*build_jobs(parts), refusals, absent, *([] if self._supervisor is None else [self._supervisor])]
         self._workers = [Worker(job, live=parts.live, pulse=parts.pulse, stop=parts.stop) for job in jobs]
 
     def start(self) -> None:
@@ -102,7 +109,6 @@ class Daemon:
         self._source.start()
         for worker in self._workers:
             worker.start()
-        threading.Thread(target=self._end_absent, name="absent", daemon=True).start()
         _log.info("station %s is running", self._parts.config.station.id)
 
     def stop(self) -> None:
@@ -142,7 +148,15 @@ class Daemon:
 
     def _arrived(self, docked: Docked) -> None:
         with self._lock:
-            bay = Bay(self._parts, self._source, docked, self._leaving.pop(docked.bay, None))
+            came = docked.plugged
+            bay = Bay(
+                self._parts,
+                self._source,
+                docked,
+                self._leaving.pop(docked.bay, None),
+                found_at_start=docked.bay not in self._used and (came is None or came.earliest < self._began),
+            )
+            self._used.add(docked.bay)
             self._bays[docked.bay] = bay
         _log.info("bay %s: something was docked", docked.bay)
         bay.start()
@@ -156,17 +170,6 @@ class Daemon:
         if bay is not None:
             bay.gone.set()
             self._parts.pulse.beat()
-
-    def _end_absent(self) -> None:
-        """End the dockings that were open when the station stopped and whose recorders are not there any more."""
-        if self._parts.stop.wait(_ABSENT_SECONDS + self._parts.config.bays.settle_seconds):
-            return
-        for docking in self._parts.book.facts.open_dockings():
-            with self._lock:
-                present = docking.bay in self._bays or self._parts.claims.holds(docking.bay)
-            if not present:
-                settle_wipes(self._parts, docking, None)
-                end_interrupted(self._parts, docking)
 
     def _check_tools(self) -> None:
         """Say at the start what will be missing later; nothing of it keeps the station from taking footage in."""

@@ -27,13 +27,15 @@ from edged.station.beginning import Arrival, HandedIn, begin, files_of, part_of
 from edged.station.continuity import continuity
 from edged.station.live import Phase
 from edged.station.parts import Parts
-from edged.station.releasing import Release, end_interrupted, settle_wipes
+from edged.station.releasing import Release, end_absent, is_open, settle_wipes
 from edged.station.sealing import Sealer
 from edged.station.taking import StillWrittenError
 from edged.vault import incoming
 
 _log = logging.getLogger(__name__)
 
+_PATIENCE_SECONDS = 10.0
+"""How long after a recorder came the one with its number may take to leave its bay: it may be the same one, moved."""
 _PATIENT_TRIES = 60
 """How often a file that was handed in may still be being written."""
 
@@ -44,16 +46,22 @@ class Intake:
     `run` may be called again after it failed: it takes up what the book says is done.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a docking is taken in from
         self,
         parts: Parts,
         source: Source | None,
         docked: Docked,
         gone: threading.Event,
         handed: HandedIn | None = None,
+        *,
+        found_at_start: bool = False,
     ) -> None:
-        """`gone` is set when the recorder leaves, or the station stops; what has no source is never erased."""
+        """`gone` is set when the recorder leaves, or the station stops; what has no source is never erased.
+
+        `found_at_start`: the card was in the bay already when the station was started.
+        """
         self._handed = handed
+        self._found_at_start = found_at_start
         self._parts = parts
         self._source = source
         self._docked = docked
@@ -67,30 +75,59 @@ class Intake:
         parts, bay = self._parts, self._docked.bay
         if self._recorder is None:
             return
-        last = parts.book.facts.last_docking_in(bay)
-        if last is not None and last.outcome is None and last.recorder == self._recorder:
-            settle_wipes(parts, last, None)
-            end_interrupted(parts, last)
-        parts.claims.give_back(self._recorder, bay)
+        try:
+            last = parts.book.facts.last_docking_in(bay)
+            if last is not None and last.recorder == self._recorder:
+                end_absent(parts, last)
+        finally:
+            # What cannot be ended now is ended later (`Absent`); the recorder may be docked elsewhere already.
+            parts.claims.give_back(bay)
 
     def run(self) -> None:
         """Run the docking to its end; a refusal is reported and is an end too.
 
         Raises EdgedError for what may pass (full vault, a card that cannot be read now), StoppedError.
         """
-        parts = self._parts
-        self._show("listing", text="Reading what is on the recorder.")
-        try:
-            found = self._list()
-            recognised = self._recognise(found) if self._handed is None else self._handed.recognised
-            parts.claims.take(recognised.recorder.id, self._docked.bay)
-        except RefusedRecorderError as error:
-            if self._handed is not None:
-                raise
-            self._refuse(error)
-            return
-        self._recorder = recognised.recorder.id
+        while True:
+            self._show("listing", text="Reading what is on the recorder.")
+            try:
+                found = self._list()
+                recognised = self._recognise(found) if self._handed is None else self._handed.recognised
+            except RefusedRecorderError as error:
+                if self._handed is not None:
+                    raise
+                self._refuse(error)
+                return
+            if self._claim(recognised.recorder.id):
+                break
         self._dock(recognised, found)
+
+    def _claim(self, recorder: RecorderId) -> bool:
+        """Claim the recorder; False if another bay was waited for, and the card has to be looked at again.
+
+        Raises RefusedRecorderError for something handed in whose recorder is in a bay, StoppedError.
+        """
+        claims, bay = self._parts.claims, self._docked.bay
+        other = claims.take(recorder, bay, self._gone)
+        if other is None:
+            self._recorder = recorder
+            return True
+        if other.lets_go and not (self._handed and not other.gone.is_set()):
+            what = "Something of this recorder is being taken in by hand"
+            if other.gone.is_set():
+                what = f"Bay {other.bay} still ends what it began with this recorder"
+            self._show("waiting", text=f"{what}; it goes on here by itself after that.")
+            claims.wait(recorder, other, self._gone)
+        elif not claims.wait(recorder, other, self._gone, _PATIENCE_SECONDS):
+            error = RefusedRecorderError(
+                f"Recorder {recorder} is in another bay already; one of the two bears the wrong number.",
+                hint="Look at both recorders by hand. This one is taken in by itself when the other one leaves.",
+            )
+            if self._handed is not None:
+                raise error
+            self._refuse(error)
+            claims.wait(recorder, other, self._gone)
+        return False
 
     def _list(self) -> inventory.Inventory:
         if self._handed is None or self._handed.only is None:
@@ -109,14 +146,18 @@ class Intake:
             return known
 
     def _emptied(self, register: Register, found: inventory.Inventory) -> Recognised | None:
-        """Recognise the card that was erased to its last file before the station was started again.
+        """Recognise the card that was erased to its last file, before the station was started again or just now.
 
-        It says nothing any more, but the newest docking in this bay had all of its files cleared, did not end with the
-        recorder leaving, and its inventory names this very file system.
+        It says nothing any more, but nobody saw it come; the newest docking in this bay had all of its files cleared,
+        did not end with the recorder leaving, and its inventory names this very file system.
         """
+        if self._recorder is None and not self._found_at_start:
+            return None
         book, recorders = self._parts.book, {recorder.id: recorder for recorder in register.recorders}
         docking = book.facts.last_docking_in(self._docked.bay)
-        if docking is not None and docking.outcome in {None, "cleared"}:
+        # A device that was to be taken out may be another by now: a top folder's number is no proof of which it is.
+        is_certain = self._docked.device is None or self._docked.filesystem.serial is not None
+        if docking is not None and (docking.outcome is None or (docking.outcome == "cleared" and is_certain)):
             listed = book.registers.document(docking.inventory_sha256)
             cleared = book.facts.clearances(docking.docking)
             recorder = recorders.get(docking.recorder)
@@ -154,7 +195,7 @@ class Intake:
         _log.info("docking %s of %s ends: %s, %d files left", end.docking, docking.recorder, end.outcome, end.remaining)
         if end.outcome == "cleared":
             empty = f"Empty but for {end.remaining} files of its own." if end.remaining else "Empty."
-            self._show("done", text=f"{empty} The recorder can be taken out.")
+            self._show("done", text=f"{empty} The recorder can be taken out.", attention=False)
         else:
             why = release.why_kept(unsealed=left)
             text = f"The recorder can be taken out. {end.remaining} files were left on it: {why}"
@@ -176,11 +217,16 @@ class Intake:
             if item["path"] not in cleared or wipe.look_up(self._docked.root, str(item["path"])) != "gone"
         }
         if last.bay == self._docked.bay and expected == {(f.path, f.size_bytes, f.modified) for f in found.files}:
+            with parts.claims.ending:
+                # Nobody ends it from here on: there is a recorder in its bay.
+                if not is_open(parts, last):
+                    return None
             settle_wipes(parts, last, self._docked)
             _log.info("docking %s of %s is continued", last.docking, last.recorder)
             return last
-        settle_wipes(parts, last, self._docked if last.bay == self._docked.bay else None)
-        end_interrupted(parts, last)
+        if last.bay == self._docked.bay:
+            settle_wipes(parts, last, self._docked)
+        end_absent(parts, last, looked_up=last.bay == self._docked.bay)
         return None
 
     def _begin(self, recognised: Recognised, found: inventory.Inventory) -> DockingRow:
@@ -188,8 +234,7 @@ class Intake:
         for other in parts.book.facts.open_dockings():
             # Another recorder was here when the station stopped, and left without anybody seeing it.
             if other.bay == self._docked.bay:
-                settle_wipes(parts, other, None)
-                end_interrupted(parts, other)
+                end_absent(parts, other)
         parts.turns.forget(self._docked.bay)
         arrival = Arrival(
             docked=self._docked,
@@ -235,22 +280,32 @@ class Intake:
         Raises FullError when all that fits was taken.
         """
         full: FullError | None = None
+        too_large: set[str] = set()
         unread = tries = 0
         while todo:
-            growing = []
+            growing: dict[str, inventory.Item] = {}
+            beside = []
             for item in todo:
+                # A side file names what it belongs to, which is sealed before it.
+                main = claimed[item.path].side_of
+                if main in too_large:
+                    continue
+                if main in growing:
+                    beside.append(item)
+                    continue
                 try:
                     unread += not sealer.take(item, claimed[item.path])
                 except StillWrittenError:
                     if self._handed is not None and tries >= _PATIENT_TRIES:
                         raise
-                    growing.append(item)
+                    growing[item.path] = item
                 except FullError as error:
                     # The next one may be smaller; and a length that only a damaged card claims must not hold it up.
                     full = error
-            todo, tries = growing, tries + 1
+                    too_large.add(item.path)
+            todo, tries = [*growing.values(), *beside], tries + 1
             if todo:
-                self._wait_for_rest(len(todo))
+                self._wait_for_rest(len(growing))
         if full is not None:
             raise full
         return unread

@@ -24,7 +24,7 @@ from edged.bays.source import Docked
 from edged.clock import random_hex
 from edged.config import DirectoryStorePart, Id, StorePart, explain
 from edged.errors import NotAllowedError, RefusedRecorderError, UsageError
-from edged.evidence.ids import BayId, OfficerId, RecorderId
+from edged.evidence.ids import BayId, OfficerId
 from edged.station.beginning import HandedIn
 from edged.station.docking import Intake
 from edged.station.parts import Parts
@@ -88,7 +88,7 @@ def _take(parts: Parts, docked: Docked, handed: HandedIn) -> dict[str, object]:
             # One that did not come to its end is over: asking again is another docking.
             intake.leave()
         parts.live.clear_bay(docked.bay)
-        parts.claims.give_back(RecorderId(handed.recognised.recorder.id), docked.bay)
+        parts.claims.give_back(docked.bay)
     docking = parts.book.facts.last_docking_in(docked.bay)
     if docking is None:
         raise UsageError("There is nothing to take in.", hint="Name a folder that holds files, or a file.")

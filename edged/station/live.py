@@ -16,9 +16,10 @@ from edged.station.pace import Pace
 
 Phase = Literal["waiting", "listing", "copying", "securing", "safe", "wiping", "done", "kept", "refused"]
 """`waiting`: for its turn or for room. `listing`: recognising and taking the inventory. `copying`: files are read.
-`securing`: all files are sealed; copies are being verified and uploaded. `safe`: the same, but central storage does
-not answer, and waiting for it is not the officer's business. `wiping`: cleared files are erased. `done`: empty and
-released. `kept`: released, but files were left on it. `refused`: nothing was touched; the text says why."""
+`securing`: all files are sealed; copies are being verified and uploaded. `safe`: the same, but that cannot go on
+(central storage cannot be used, or the vault's copies cannot be read back), and waiting for it is not the officer's
+business. `wiping`: cleared files are erased. `done`: empty and released. `kept`: released, but files were left on it.
+`refused`: nothing was touched; the text says why."""
 
 Lamp = Literal["busy", "free", "attention", "empty"]
 """`busy`: do not take out. `free`: can be taken out. `attention`: somebody has to look at the screen; `removable` says
@@ -93,6 +94,8 @@ class Live:
         self._changes = 0
         self._bays: dict[str, BayState] = {}
         self._alarms: dict[str, Alarm] = {}
+        self._because: dict[str, type[Exception] | None] = {}
+        """What kind of error raised the alarm of a source, where one did."""
         self._paces: dict[str, Pace] = {}
         self._secured: dict[str, int] = {}
         """Bytes of each bay's docking that were read back or uploaded."""
@@ -137,10 +140,11 @@ class Live:
             self._paces.pop(bay, None)
             self._secured.pop(bay, None)
 
-    def alarm(self, source: str, text: str, hint: str = "") -> bool:
-        """Raise an alarm; says whether it is new."""
+    def alarm(self, source: str, text: str, hint: str = "", *, because: type[Exception] | None = None) -> bool:
+        """Raise an alarm, perhaps because of a kind of error; says whether it is new."""
         with self._change():
             before = self._alarms.get(source)
+            self._because[source] = because
             if before is not None and before.text == text:
                 return False
             self._alarms[source] = Alarm(source=source, text=text, hint=hint, since=rfc3339(self._clock.now()))
@@ -150,6 +154,12 @@ class Live:
         """Say whether one of these sources has an alarm up."""
         with self._changed:
             return not self._alarms.keys().isdisjoint(sources)
+
+    def has_failed(self, source: str, *kinds: type[Exception]) -> bool:
+        """Say whether a source has an alarm up because of an error of one of these kinds."""
+        with self._changed:
+            because = self._because.get(source)
+            return source in self._alarms and because is not None and issubclass(because, kinds)
 
     def calm(self, source: str) -> bool:
         """Withdraw an alarm; says whether there was one."""

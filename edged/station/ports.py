@@ -139,7 +139,20 @@ def open_source(
         return UdevSource(known, told, mounter=MountClient(bays.mounter), events=UdevEvents(), clock=parts.clock)
     if bays.folder is None:
         raise ConfigError("bays.folder is missing.", hint="The source `directory` needs it.")
-    return DirectorySource(bays.folder, bays.settle_seconds, arrived, departed, clock=parts.clock)
+
+    def unsettled(bay: BayId) -> None:
+        text = "Files are still being written on it. They are taken when all of it has come to rest."
+        parts.live.set_bay(bay, "waiting", text=text)
+
+    return DirectorySource(
+        bays.folder,
+        bays.settle_seconds,
+        arrived,
+        departed,
+        clock=parts.clock,
+        on_unsettled=unsettled,
+        on_settled=parts.live.clear_bay,
+    )
 
 
 def known_devices(bays: BaysPart, profiles: Iterable[Profile]) -> Known:

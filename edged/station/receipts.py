@@ -1,4 +1,4 @@
-"""Gathers what the receipt of a docking says, from the book alone: also beside a running daemon, or without one.
+"""Gathers what the receipt of a docking says, from book and configuration: also beside a running daemon or without it.
 
 A receipt is of a docking that is over. Its code is there once the entry that ended it lies under a checkpoint that
 central storage holds: before that, the ledger could still lose it.
@@ -11,12 +11,15 @@ from edged.book import Book
 from edged.book.facts import DockingRow
 from edged.book.ledger import Place
 from edged.clock import rfc3339
+from edged.config import StationConfig
 from edged.errors import UnavailableError, UnreadableError, UsageError
 from edged.evidence import bodies
 from edged.evidence.entry import Entry, parse, reference
 from edged.evidence.ids import DockingId
 from edged.evidence.receipts import Receipt, format_receipt, receipt
 from edged.evidence.text import to_base64
+from edged.evidence.verification.words import Words
+from edged.station.receipt_reasons import NotedKind, noted_kinds, why_left
 
 _WHICH = ("docking", "bay", "last")
 
@@ -26,11 +29,16 @@ class DockingReceipt:
     """What the receipt of one docking says."""
 
     station: str
+    zone: str
+    """The station's, in which its paper shows times."""
     docking: DockingRow
     ended: str
     """Station clock, RFC 3339."""
     counts: dict[str, int]
     """Files `sealed`, `sighted`, `wiped`, and `findings`: anomalies of the docking."""
+    noted: tuple[NotedKind, ...]
+    why_left: tuple[Words, ...]
+    """Why files were left on the recorder, if any were."""
     place: Place
     """Of the entry that ended it."""
     ref: str
@@ -42,6 +50,7 @@ class DockingReceipt:
         docking, paper = self.docking, self.paper
         return {
             "station": self.station,
+            "zone": self.zone,
             "docking": docking.docking,
             "recorder": docking.recorder,
             "officer": docking.officer,
@@ -53,6 +62,8 @@ class DockingReceipt:
             "bytes": docking.bytes,
             **self.counts,
             "left": docking.remaining,
+            "why_left": [{"en": words.en, "zh": words.zh} for words in self.why_left],
+            "noted": [each.plain() for each in self.noted],
             "entry": {"epoch": self.place.epoch, "seq": self.place.seq, "reference": self.ref},
             "checkpoint": None
             if paper is None
@@ -66,7 +77,7 @@ class DockingReceipt:
         }
 
 
-def asked_receipt(book: Book, arguments: dict[str, Any]) -> DockingReceipt:
+def asked_receipt(book: Book, arguments: dict[str, Any], config: StationConfig) -> DockingReceipt:
     """Give the receipt that is asked for: of `docking` ID, of the newest in `bay` ID, or of the `last` that ended.
 
     Raises UsageError for anything else, and for what is not there; UnavailableError for a docking that goes on.
@@ -77,7 +88,7 @@ def asked_receipt(book: Book, arguments: dict[str, Any]) -> DockingReceipt:
     if any(value is not True if key == "last" else not isinstance(value, str) for key, value in given.items()):
         raise UsageError("The id of a docking or bay is text, and `last` is true.")
     with book.database.snapshot():
-        return _receipt(book, _chosen(book, **given))
+        return _receipt(book, _chosen(book, **given), config)
 
 
 def _chosen(book: Book, *, docking: str = "", bay: str = "", last: bool = False) -> DockingRow:
@@ -104,7 +115,7 @@ def _last_ended(book: Book) -> DockingId | None:
     return None
 
 
-def _receipt(book: Book, docking: DockingRow) -> DockingReceipt:
+def _receipt(book: Book, docking: DockingRow, config: StationConfig) -> DockingReceipt:
     position = book.facts.undocking_of(docking.docking)
     if docking.outcome is None or position is None:
         raise UnavailableError(
@@ -112,11 +123,16 @@ def _receipt(book: Book, docking: DockingRow) -> DockingReceipt:
         )
     data = book.ledger.bytes_at(position)
     place = book.ledger.place(position)
+    counts, noted = book.facts.receipt_counts(docking.docking), noted_kinds(book, docking)
+    not_taken = max(0, docking.files - counts["sealed"] - counts["sighted"])
     return DockingReceipt(
         station=book.ledger.station,
+        zone=config.station.zone,
         docking=docking,
         ended=rfc3339(_undocking(data, docking.docking).time),
-        counts=book.facts.receipt_counts(docking.docking),
+        counts=counts,
+        noted=noted,
+        why_left=why_left(book, docking, noted, config, not_taken=not_taken),
         place=place,
         ref=reference(data),
         paper=_paper(book, place, data),

@@ -14,11 +14,11 @@ from edged.bays import inventory, safe_files, wipe
 from edged.bays.profiles import Profile
 from edged.bays.source import Docked, Source
 from edged.book.facts import DockingRow, SegmentRow
-from edged.errors import LedgerError, RecorderError, RefusedRecorderError, StoppedError
+from edged.errors import LedgerError, RecorderError, RefusedRecorderError, StoppedError, UnavailableError
 from edged.evidence import bodies
 from edged.evidence.ids import EntryRef
 from edged.rules.clearance import Cleared, FileClearance
-from edged.station.clearing import decide, lacks_proof
+from edged.station.clearing import decide, failed_rereads, lacks_proof, lacks_rereads_only
 from edged.station.live import Phase
 from edged.station.parts import Parts
 
@@ -26,9 +26,14 @@ _LOOK_SECONDS = 30.0
 """How often a waiting docking looks again when nothing wakes it."""
 _REST_SECONDS = 0.3
 """How long it rests between two looks while the ledger grows fast."""
+_SECURING = "Every file is sealed; the copies are being secured, then the recorder is erased."
 _AWAY = (
-    "Every file is safe at the station, but central storage does not answer. The recorder may stay and is erased "
-    "later, or be taken out with its files on it and docked again another day."
+    "Every file is safe at the station, but central storage does not answer, or the ledger cannot be published there. "
+    "The recorder may stay and is erased later, or be taken out with its files on it and docked again another day."
+)
+_UNREAD = (
+    "Every file is sealed, but the station cannot read its own copies back: see the alarm re-read. The recorder may "
+    "stay and is erased when it can, or be taken out with its files on it and docked again another day."
 )
 _ITEMS_AN_ENTRY = 100
 _BYTES_AN_ENTRY = 48_000
@@ -62,6 +67,7 @@ class Release:
         self._wiped = 0
         self._tidied = False
         self._not_writable: RefusedRecorderError | None = None
+        self._not_erased: wipe.NotErasedError | None = None
 
     def run(self, *, unsealed: int) -> bodies.Undocking:
         """Wait, erase, and give the entry that ends the docking; `unsealed` files of it could not be taken.
@@ -82,7 +88,7 @@ class Release:
                     self._erase_all(ready)
                 else:
                     break
-                if self._not_writable is not None:
+                if self._is_read_only:
                     break
         finally:
             self._parts.pulse.unsubscribe(wake)
@@ -93,7 +99,12 @@ class Release:
         if self._parts.store is None or self._parts.config.bays.wipe == "never":
             return False
         distrusted = self._parts.book.facts.distrusted_in(self._docking.docking)
-        return bool(unsealed or distrusted or self._not_writable or not self._parts.config.bays.wipe_delay)
+        refuses = self._not_writable or self._not_erased
+        return bool(unsealed or distrusted or refuses or not self._parts.config.bays.wipe_delay)
+
+    @property
+    def _is_read_only(self) -> bool:
+        return self._not_writable is not None or (self._not_erased is not None and self._not_erased.read_only)
 
     def why_kept(self, *, unsealed: int) -> str:
         """Say in one sentence why files were left on the recorder."""
@@ -102,8 +113,9 @@ class Release:
             return "the station is set never to erase recorders."
         if self._parts.store is None:
             return "no central storage is configured."
-        if self._not_writable is not None:
-            return f"{self._not_writable.message} {self._not_writable.hint}".strip()
+        refuses = self._not_writable or self._not_erased
+        if refuses is not None:
+            return f"{refuses.message} {refuses.hint}".strip()
         if unsealed:
             return f"{unsealed} of them could not be read, and nothing is erased while some are not sealed."
         return self._why_not_cleared(facts.distrusted_in(self._docking.docking), bays.wipe)
@@ -132,7 +144,8 @@ class Release:
 
     def _erase_all(self, ready: list[FileClearance]) -> None:
         parts = self._parts
-        self._show("wiping", text="Every file is safe; the recorder is being erased. Do not take it out.")
+        text = "Every file is safe; the recorder is being erased. Do not take it out."
+        self._show("wiping", text=text, attention=False)
         verdicts = {file.path: file for file in ready}
         with ExitStack() as held:
             try:
@@ -151,6 +164,8 @@ class Release:
                 reference = parts.book.ledger.append(body)[0].ref
                 for path, sealed in files:
                     self._erase(root, path, sealed, reference)
+                if self._is_read_only:
+                    return
             self._tidy(root)
 
     def _tidy(self, root: safe_files.Root) -> None:
@@ -159,7 +174,7 @@ class Release:
 
     def _tidy_after_crash(self) -> None:
         """Remove the folders that an erasing left empty which a crash ended before it came to that."""
-        if self._tidied or self._not_writable or not self._parts.book.facts.clearances(self._docking.docking):
+        if self._tidied or self._is_read_only or not self._parts.book.facts.clearances(self._docking.docking):
             return
         try:
             with self._source.writable(self._docked) as root:
@@ -182,21 +197,30 @@ class Release:
     def _erase(self, root: safe_files.Root, path: str, sealed: SegmentRow, clearance: EntryRef) -> None:
         anomalies = []
         try:
-            outcome = wipe.erase(root, path, sealed.sha256, self._gone, unchanged=self._unchanged.get(path))
+            # One anomaly says that nothing can be erased any more; each cleared file is looked up all the same.
+            outcome = (
+                wipe.look_up(root, path)
+                if self._is_read_only
+                else wipe.erase(root, path, sealed.sha256, self._gone, unchanged=self._unchanged.get(path))
+            )
         except RecorderError as error:
             # A recorder that left ends the docking; a file of it that changed, or cannot be read again, stays there.
             root.check()
             changed = isinstance(error, wipe.DifferentError | safe_files.NotAFileError)
             kind = "changed-before-wipe" if changed else "unreadable-before-wipe"
+            if isinstance(error, wipe.NotErasedError):
+                kind = "not-erased"
             outcome = wipe.look_up(root, path)
-            anomalies.append(
-                bodies.Anomaly(
-                    kind=kind,
-                    docking=self._docking.docking,
-                    subject=bodies.Subject(kind="segment", id=sealed.segment),
-                    detail={"path": path, "what": error.message},
+            if outcome != "gone":
+                self._not_erased = error if isinstance(error, wipe.NotErasedError) else self._not_erased
+                anomalies.append(
+                    bodies.Anomaly(
+                        kind=kind,
+                        docking=self._docking.docking,
+                        subject=bodies.Subject(kind="segment", id=sealed.segment),
+                        detail={"path": path, "what": error.message},
+                    )
                 )
-            )
         entry = wiped(self._docking, path, sealed, clearance, outcome)
         self._parts.book.ledger.append(entry, *anomalies)
         self._wiped += outcome == "gone"
@@ -219,14 +243,27 @@ class Release:
     def _show_securing(self) -> None:
         progress = self._parts.book.facts.docking_progress(self._docking.docking)
         self._wiped = progress["wiped"]
-        away = progress["reread"] == progress["accounted"] and self._parts.live.has_alarm("upload", "publish")
+        failed = failed_rereads(self._parts, self._docking)
+        is_stuck = progress["reread"] + failed == progress["accounted"] and self._is_store_away
+        if failed and progress["replicated"] == progress["accounted"]:
+            is_stuck |= lacks_rereads_only(self._parts, self._docking)
+        text = _SECURING
+        if is_stuck:
+            text = _UNREAD if failed else _AWAY
         self._show(
-            "safe" if away else "securing",
-            text=_AWAY if away else "Every file is sealed; the copies are being secured, then the recorder is erased.",
+            "safe" if is_stuck else "securing",
+            text=text,
+            attention=is_stuck and failed > 0,
             reread=progress["reread"],
             replicated=progress["replicated"],
             wiped=progress["wiped"],
         )
+
+    @property
+    def _is_store_away(self) -> bool:
+        """Whether nothing at all can be secured there now; that one segment fails keeps no other waiting."""
+        live = self._parts.live
+        return live.has_failed("upload", UnavailableError) or live.has_alarm("publish")
 
     def _wait(self, wake: threading.Event) -> None:
         """Wait for news; whoever sets `gone` also gives a beat."""
@@ -253,12 +290,26 @@ def settle_wipes(parts: Parts, docking: DockingRow, docked: Docked | None) -> No
             parts.book.ledger.append(wiped(docking, path, sealed, cleared.ref, outcome))
 
 
-def end_interrupted(parts: Parts, docking: DockingRow) -> None:
-    """End a docking whose recorder left before its time; what is on its card follows from what was erased."""
-    gone = sum(each.outcome == "gone" for each in parts.book.facts.clearances(docking.docking).values())
-    parts.book.ledger.append(
-        bodies.Undocking(docking=docking.docking, outcome="interrupted", remaining=docking.files - gone)
-    )
+def is_open(parts: Parts, docking: DockingRow) -> bool:
+    """Say whether a docking has no end by now."""
+    now = parts.book.facts.docking(docking.docking)
+    return now is not None and now.outcome is None
+
+
+def end_absent(parts: Parts, docking: DockingRow, *, looked_up: bool = False) -> None:
+    """End a docking whose recorder left before its time, unless somebody else has done so.
+
+    What is on its card follows from what was erased, which is unknown of what nobody `looked_up`.
+    """
+    with parts.claims.ending:
+        if not is_open(parts, docking):
+            return
+        if not looked_up:
+            settle_wipes(parts, docking, None)
+        gone = sum(each.outcome == "gone" for each in parts.book.facts.clearances(docking.docking).values())
+        parts.book.ledger.append(
+            bodies.Undocking(docking=docking.docking, outcome="interrupted", remaining=docking.files - gone)
+        )
 
 
 def wiped(

@@ -11,7 +11,8 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -23,16 +24,19 @@ from edged.bays.inventory import Item
 from edged.bays.safe_files import FileGoneError, NotAFileError
 from edged.bays.source import Docked
 from edged.book.facts import DockingRow, SegmentRow
-from edged.errors import EdgedError, MalformedError, RecorderError, ToolError
+from edged.errors import MalformedError, RecorderError, ToolError
 from edged.evidence import bodies
 from edged.evidence.digests import CHUNK_BYTES, Digests
+from edged.evidence.entry import parse
 from edged.evidence.ids import SegmentId, segment_id
 from edged.media.facts import MediaFacts, body
 from edged.station import recorder_clock
+from edged.station.files import sealed_place
+from edged.station.leftovers import Leftovers, Ready
 from edged.station.parts import Parts
 from edged.station.recorded import recorded_times
-from edged.station.taking import Oddity, StillWrittenError, Taken, Taker
-from edged.vault.incoming import Original, Parked, Source, copy_beginning
+from edged.station.taking import Oddity, Sighted, StillWrittenError, Taken, Taker
+from edged.vault.incoming import Original, Parked
 from edged.vault.place import place
 from edged.vault.unsealed import Unsealed
 
@@ -45,15 +49,6 @@ _AT_ONCE: Final = 4
 """How many files of a docking are made durable and looked at together; small ones wait mostly for the disk."""
 _BATCH: Final = 16
 """How many files get their entries in one transaction."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Ready:
-    """Bytes that are durable, or were before, with what is to be written about them."""
-
-    entries: list[bodies.Body]
-    left: tuple[Path, ...] = field(default=())
-    """What is to be removed from the vault's incoming when the entries are written, in this order."""
 
 
 class Sealer:
@@ -73,9 +68,10 @@ class Sealer:
         self._docking = docking
         self._gone = gone
         self._taker = Taker(parts, docked, docking, gone, forget)
+        self._leftovers = Leftovers(parts, docking, gone, keep=self._keep, is_known=self._is_known)
         self._preparing = ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix=f"prepare {docked.bay}")
         self._sealing = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"seal {docked.bay}")
-        self._ready: deque[Future[_Ready]] = deque()
+        self._ready: deque[Future[Ready]] = deque()
         self._running: deque[Future[None]] = deque()
         self._ids: dict[str, SegmentId] = {}
         """By path, what was taken here; the entries may still be on their way."""
@@ -119,7 +115,7 @@ class Sealer:
             self._report(item, error)
             return False
         if known is not None:
-            self._sight(known.segment, item, self._sealed_parts(known, self._taker.parked_at(item.path)))
+            self._sight(known, item, claims)
         elif taken is not None:
             self._hand_on(taken)
         return True
@@ -138,12 +134,14 @@ class Sealer:
             segment = segment_id(self._docking.recorder, taken.digests.sha256)
             side_of = self._segment_of(taken.claims.side_of)
             known = self._is_known(segment)
-        except EdgedError:
+            prepare = self._prepare_sighting if known else self._prepare
+            self._ids[taken.item.path] = segment
+            ready = self._preparing.submit(prepare, taken, segment, side_of)
+        except BaseException:
+            # Nobody else has it yet, whatever went wrong.
             taken.draft.leave()
             raise
-        self._ids[taken.item.path] = segment
-        prepare = self._prepare_sighting if known else self._prepare
-        self._follow(self._preparing.submit(prepare, taken, segment, side_of))
+        self._follow(ready)
 
     def _is_known(self, segment: SegmentId) -> bool:
         """Say whether a segment is sealed or about to be; from now on it is."""
@@ -152,12 +150,24 @@ class Sealer:
             self._new.add(segment)
             return known
 
-    def _sight(self, segment: SegmentId, item: Item, parked: tuple[Parked, ...]) -> None:
+    def _sight(self, known: Sighted, item: Item, claims: FileClaims) -> None:
+        segment = known.segment.segment
         self._ids[item.path] = segment
-        sighting = bodies.Sighting(segment=segment, docking=self._docking.docking, path=item.path)
-        done: Future[_Ready] = Future()
-        done.set_result(_Ready(entries=[sighting], left=_files(parked)))
+        parked = self._sealed_parts(known.segment, self._taker.parked_at(item.path))
+        sighting = self._sighting(segment, item, claims, agrees=known.agrees)
+        done: Future[Ready] = Future()
+        done.set_result(Ready(entries=[sighting], left=_files(parked)))
         self._follow(done)
+
+    def _sighting(self, segment: SegmentId, item: Item, claims: FileClaims, *, agrees: bool = False) -> bodies.Sighting:
+        """Give the entry of a file that was met again.
+
+        Further keys say that it is marked as important under this name, and that its second reading agrees now.
+        """
+        further: dict[str, JsonValue] = {"important": True} if claims.important else {}
+        if agrees:
+            further["second_reading"] = "agrees"
+        return bodies.Sighting(segment=segment, docking=self._docking.docking, path=item.path, **further)
 
     def _sealed_parts(self, known: SegmentRow, parked: tuple[Parked, ...]) -> tuple[Parked, ...]:
         """Give those interrupted copies that are the beginning of what is sealed."""
@@ -166,7 +176,7 @@ class Sealer:
         sealed = self._parts.sealed_digests(known).parts
         return tuple(each for each in parked if sealed[: len(each.parts)] == each.parts)
 
-    def _follow(self, ready: Future[_Ready]) -> None:
+    def _follow(self, ready: Future[Ready]) -> None:
         self._ready.append(ready)
         self._running.append(self._sealing.submit(self._seal))
 
@@ -185,9 +195,13 @@ class Sealer:
         for each in batch:
             for path in each.left:
                 self._parts.vault.remove(path)
-            self._parts.live.count_file(self._docked.bay)
+            if each.unsealed is not None:
+                segment = each.unsealed.where.segment
+                self._parts.vault.unsealed.tidy(each.unsealed, sealed_place(self._parts.book, segment))
+            if each.of_card:
+                self._parts.live.count_file(self._docked.bay)
 
-    def _append(self, batch: list[_Ready]) -> None:
+    def _append(self, batch: list[Ready]) -> None:
         """Write the entries of some files together, or one by one if one of them cannot be written."""
         try:
             self._parts.book.ledger.append(*(entry for each in batch for entry in each.entries))
@@ -197,81 +211,51 @@ class Sealer:
             for each in batch:
                 self._append([each])
 
-    def _prepare(self, taken: Taken, segment: SegmentId, side_of: SegmentId | None) -> _Ready:
+    def _prepare(self, taken: Taken, segment: SegmentId, side_of: SegmentId | None) -> Ready:
         """Make a copy durable under its name, and give its entries."""
         with taken.draft:
             before = self._parts_before(taken)
             sealed, odd, mark = self._keep(taken.draft, taken.digests, taken.claims, taken.item.path, segment, side_of)
         sealed = sealed.model_copy(update={"quarantine": taken.quarantine})
         entries = [*before.entries, sealed, *odd, *self._anomalies(segment, taken)]
-        return _Ready(entries=entries, left=(*before.left, mark.mark))
+        return Ready(entries=entries, left=(*before.left, mark.mark))
 
-    def _prepare_sighting(self, taken: Taken, segment: SegmentId, _: SegmentId | None) -> _Ready:
+    def _prepare_sighting(self, taken: Taken, segment: SegmentId, _: SegmentId | None) -> Ready:
         """Give the entries of a copy whose bytes are sealed, or about to be."""
         before = self._parts_before(taken)
         taken.draft.discard()
-        sighting = bodies.Sighting(segment=segment, docking=self._docking.docking, path=taken.item.path)
-        return _Ready(entries=[*before.entries, sighting, *self._anomalies(segment, taken)], left=before.left)
+        sighting = self._sighting(segment, taken.item, taken.claims)
+        return Ready(entries=[*before.entries, sighting, *self._anomalies(segment, taken)], left=before.left)
 
-    def _parts_before(self, taken: Taken) -> _Ready:
-        """Seal what interrupted copies of this path left of other bytes; all of them can be removed then."""
+    def _parts_before(self, taken: Taken) -> Ready:
+        """Seal what interrupted copies of this path left of other bytes; those of these bytes are not needed."""
         entries: list[bodies.Body] = []
         left: list[Path] = []
         for parked in taken.parked:
-            if taken.digests.parts[: len(parked.parts)] != parked.parts:
-                sealed = self._seal_part(parked, taken.claims, gone=False)
-                entries += sealed.entries
-                left += sealed.left
-            left += parked.files
-        return _Ready(entries=entries, left=tuple(left))
+            if taken.digests.parts[: len(parked.parts)] == parked.parts:
+                left += parked.files
+                continue
+            sealed = self._leftovers.part(parked, taken.claims, gone=False)
+            entries += sealed.entries
+            left += sealed.left
+        return Ready(entries=entries, left=tuple(left))
 
-    def _part_of_gone(self, parked: Parked, claims: FileClaims) -> _Ready:
+    def _part_of_gone(self, parked: Parked, claims: FileClaims) -> Ready:
         """Seal what was copied of a file that is gone, unless that is the beginning of what was sealed of it later."""
         known = self._parts.book.facts.segment_last_found_at(
             recorder=parked.of.recorder, path=parked.of.path, size_bytes=parked.of.size_bytes
         )
         if known is not None and self._sealed_parts(known, (parked,)):
-            return _Ready(entries=[], left=parked.files)
-        sealed = self._seal_part(parked, claims, gone=True)
-        return _Ready(entries=sealed.entries, left=(*sealed.left, *parked.files))
+            return Ready(entries=[], left=parked.files, of_card=False)
+        return replace(self._leftovers.part(parked, claims, gone=True), of_card=False)
 
-    def _seal_part(self, parked: Parked, claims: FileClaims, *, gone: bool) -> _Ready:
-        """Keep, in quarantine, what a recorder gave before it was interrupted and does not give any more."""
-        intact = self._taker.intact(parked)
-        if not intact:
-            _log.error("bay %s: what was copied of a file before is lost to the vault's disk", self._docked.bay)
-            return _Ready(entries=[])
-        return self._seal_copy(parked.part, parked.of, len(intact) * CHUNK_BYTES, claims, gone=gone)
-
-    def _unsealed(self, left: Unsealed, claims: FileClaims, *, gone: bool) -> _Ready:
+    def _unsealed(self, left: Unsealed, claims: FileClaims, *, gone: bool) -> Ready:
         """Keep, in quarantine, a whole original that got no entry before the station stopped, unless it has one now."""
         with self._lock:
             known = left.where.segment in self._new
         if known or self._parts.book.facts.segment(left.where.segment) is not None:
-            return _Ready(entries=[])
-        return self._seal_copy(left.original, left.of, left.original.stat().st_size, claims, gone=gone)
-
-    def _seal_copy(self, file: Path, of: Source, size_bytes: int, claims: FileClaims, *, gone: bool) -> _Ready:
-        """Seal, in quarantine, the beginning of a file that lies in the vault.
-
-        It is copied once more: the file stays as it is until the entry is written.
-        """
-        kind = "gone-from-card" if gone else "changed-since-interruption"
-        with self._parts.vault.incoming.begin(replace(of, size_bytes=size_bytes)) as draft:
-            digests = copy_beginning(file, draft, size_bytes)
-            segment = segment_id(self._docking.recorder, digests.sha256)
-            if self._is_known(segment):
-                draft.discard()
-                return _Ready(entries=[])
-            sealed, _, mark = self._keep(draft, digests, claims, of.path, segment, None)
-        quarantine = bodies.Quarantine(code=kind, unreadable=(), second_sha256=None)
-        told = bodies.Anomaly(
-            kind=kind,
-            docking=self._docking.docking,
-            subject=bodies.Subject(kind="segment", id=segment),
-            detail={"path": of.path, "kept_bytes": digests.size_bytes, "listed_bytes": of.size_bytes},
-        )
-        return _Ready(entries=[sealed.model_copy(update={"quarantine": quarantine}), told], left=(mark.mark,))
+            return Ready(entries=[], of_card=False, unsealed=left)
+        return self._leftovers.original(left, claims, gone=gone)
 
     def _keep(  # noqa: PLR0913, PLR0917 - what a segment is
         self,
@@ -354,6 +338,9 @@ class Sealer:
         if isinstance(error, NotAFileError):
             kind = "not-a-file"
         _log.warning("bay %s: a file cannot be taken: %s", self._docked.bay, error.message)
+        if (kind, item.path) in self._told:
+            return
+        self._told.add((kind, item.path))
         self._parts.book.ledger.append(
             bodies.Anomaly(
                 kind=kind,
@@ -362,6 +349,12 @@ class Sealer:
                 detail={"path": item.path, "what": error.message},
             )
         )
+
+    @cached_property
+    def _told(self) -> set[tuple[str, object]]:
+        """Give the kinds and paths of what this docking has said already, in an earlier try."""
+        said = map(parse, self._parts.book.facts.anomalies_of_docking(self._docking.docking))
+        return {(body.kind, body.detail.get("path")) for each in said if isinstance(body := each.body, bodies.Anomaly)}
 
     def _collect(self, most: int) -> None:
         while len(self._running) > most:

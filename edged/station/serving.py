@@ -27,7 +27,7 @@ def serve(parts: Parts) -> ControlServer:
         return following.answer(arguments)
 
     def on_receipt(arguments: dict[str, Any], _: Peer) -> dict[str, object]:
-        return asked_receipt(parts.book, arguments).plain()
+        return asked_receipt(parts.book, arguments, parts.config).plain()
 
     def on_export(arguments: dict[str, Any], peer: Peer) -> dict[str, object]:
         return export(parts, arguments, peer.actor, may_override=peer.may("administrator"))

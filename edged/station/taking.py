@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from pydantic import JsonValue
 
@@ -21,10 +21,10 @@ from edged.bays.inventory import Item
 from edged.bays.safe_files import open_file
 from edged.bays.source import Docked
 from edged.book.facts import DockingRow, SegmentRow
-from edged.errors import EdgedError, RecorderError
+from edged.errors import EdgedError, RecorderError, StorageError
 from edged.evidence import bodies
 from edged.evidence.digests import CHUNK_BYTES, Digests
-from edged.offload.again import Different, read_again
+from edged.offload.again import Different, Second, read_again
 from edged.offload.copying import ChangedError, Copied, copy, digest
 from edged.offload.reading import CardReader, Range
 from edged.offload.ring import Ring
@@ -33,6 +33,8 @@ from edged.vault.incoming import Original, Parked, Source, digest_parked
 
 _log = logging.getLogger(__name__)
 
+DIFFERS: Final = "second-reading-differs"
+"""Why a file is in quarantine whose two readings in one docking did not agree."""
 _MOST_LISTED: Final = 100
 """Ranges that an anomaly lists; the entry of the segment has them all."""
 _ENTRY_BYTES: Final = 60_000
@@ -42,6 +44,10 @@ _TELL_SECONDS: Final = 0.2
 """How often progress is shown: at the speed of a disk each buffer takes less than a millisecond."""
 _CHANCE: Final = random.SystemRandom()
 """Which chunks are read a second time is not for the card to foresee."""
+
+
+State: TypeAlias = tuple[int, int]
+"""Length of a file in bytes, and time of its last change in nanoseconds."""
 
 
 class StillWrittenError(RecorderError):
@@ -54,6 +60,15 @@ class Oddity:
 
     kind: str
     detail: dict[str, JsonValue]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sighted:
+    """A file that was recognised."""
+
+    segment: SegmentRow
+    agrees: bool
+    """Whether two readings of this docking gave what is sealed, where two earlier ones had not agreed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,35 +103,43 @@ class Taker:
         self._gone = gone
         self._forget = forget
         self._ring = Ring()
-        self._parked = parts.vault.incoming.parked(docking.recorder)
+        # What a person handed in is not the card that was interrupted.
+        self._parked = [] if docking.handed_in else parts.vault.incoming.parked(docking.recorder)
         self._counted = 0
         """Bytes of the file being read that are shown as read; `_untold` are not yet."""
         self._untold = 0
         self._told_at = 0.0
-        self.read: dict[str, tuple[int, int]] = {}
+        self.read: dict[str, State] = {}
         """Length and time of last change of each file whose every byte was read in this docking, by path."""
+        self._seen: dict[str, State] = {}
+        """The same, of each file that was still being written when it was last looked at."""
 
     def close(self) -> None:
         """Let go of the memory."""
         self._ring.__exit__(None, None, None)
 
-    def sight(self, item: Item, go_on: Callable[[], None]) -> SegmentRow | None:
-        """Recognise a file that an earlier docking sealed under this path, by reading all of it again."""
+    def sight(self, item: Item, go_on: Callable[[], None]) -> Sighted | None:
+        """Recognise a file that an earlier docking sealed under this path, by reading all of it again.
+
+        Raises StillWrittenError.
+        """
         known = self._parts.book.facts.segment_last_found_at(
             recorder=self._docking.recorder, path=item.path, size_bytes=item.size_bytes or 0
         )
         if known is None:
             return None
         with _opened(self._docked, item) as fd:
-            before = _state(fd)
+            before = self._at_rest(fd, item)
             source = self._reader(fd, item.path)
             found = digest(source, self._ring, on_bytes=self._on_bytes(go_on))
             self._tell()
-        if found.sha256 != known.sha256 or source.unreadable:
-            self._uncount()
-            return None
+            if found.sha256 != known.sha256 or source.unreadable:
+                self._uncount()
+                return None
+            # Its readings differed once: what the card gives today is read twice as well, all of it.
+            agrees = known.quarantine == DIFFERS and self._read_again(fd, found, "full") is None
         self.read[item.path] = before
-        return known
+        return Sighted(segment=known, agrees=agrees)
 
     def copy(self, item: Item, claims: FileClaims, go_on: Callable[[], None]) -> Taken:
         """Copy a file; the draft is the caller's.
@@ -125,15 +148,14 @@ class Taker:
         when the vault refuses, StoppedError; what is whole of it is then parked.
         """
         with _opened(self._docked, item) as fd:
-            before = _state(fd)
+            before = self._at_rest(fd, item)
             of = Source(recorder=self._docking.recorder, path=item.path, size_bytes=before[0], modified_ns=before[1])
             parked = self.parked_at(item.path)
             source = self._reader(fd, item.path)
             draft, copied = self._copy(source, of, parked, go_on)
             self._tell()
             try:
-                if _state(fd) != before:
-                    raise StillWrittenError("A file on the card is still being written.")
+                self._still(fd, item, before)
                 quarantine, oddities = self._judge(fd, item, source, copied, before[0])
             except EdgedError as error:
                 self._uncount()
@@ -144,7 +166,7 @@ class Taker:
                     draft.park(() if copied.unreadable else copied.digests.parts, copied.digests.size_bytes)
                 raise
         self.read[item.path] = before
-        if not claims.stays and (changed := self._changed(item, copied.digests)):
+        if not claims.stays and not self._docking.handed_in and (changed := self._changed(item, copied.digests)):
             oddities.append(changed)
         return Taken(
             item=item,
@@ -162,9 +184,12 @@ class Taker:
         """Go on with an interrupted copy of this very file, or begin anew."""
         incoming, sm3 = self._parts.vault.incoming, self._parts.config.ledger.sm3
         for left in parked:
-            if left.of == of and (known := self.intact(left)):
+            if left.of == of:
                 with self._parts.room.reserve(of.size_bytes - left.size_bytes):
-                    draft = incoming.go_on(left)
+                    known = self.intact(left)
+                    draft = incoming.go_on(left) if known else None
+                if draft is None:
+                    continue
                 try:
                     copied = copy(source, draft, self._ring, on_bytes=self._on_bytes(go_on), sm3=sm3, known=known)
                 except ChangedError as error:
@@ -188,13 +213,37 @@ class Taker:
             draft.leave()
             raise
 
+    def _at_rest(self, fd: int, item: Item) -> State:
+        """Give the length and time of last change of a file that nobody is writing; raises StillWrittenError.
+
+        It must be as it was when it was last looked at, and not have been changed a moment ago by this machine's
+        clock: what somebody copies into a bay bears that time. A recorder's own clock says nothing here.
+        """
+        found = os.fstat(fd)
+        self._still(fd, item, self._seen.get(item.path, (item.size_bytes or 0, item.modified_ns or 0)))
+        age_seconds = self._parts.clock.now().timestamp() - found.st_mtime
+        if 0 <= age_seconds < self._parts.config.bays.settle_seconds:
+            raise StillWrittenError("A file on the card was changed a moment ago.")
+        return found.st_size, found.st_mtime_ns
+
+    def _still(self, fd: int, item: Item, before: State) -> None:
+        """Raise StillWrittenError if a file is not what it was."""
+        now = _state(fd)
+        if now != before:
+            self._seen[item.path] = now
+            raise StillWrittenError("A file on the card is still being written.")
+
     def parked_at(self, path: str) -> tuple[Parked, ...]:
         """Give what interrupted copies left of a path."""
         return tuple(each for each in self._parked if each.of.path == path)
 
     def intact(self, parked: Parked) -> tuple[bytes, ...]:
         """Give the chunks of a parked part that the vault's disk still holds as they were."""
-        found = digest_parked(parked, stop=self._gone).parts
+        try:
+            found = digest_parked(parked, stop=self._gone).parts
+        except StorageError as error:
+            _log.error("bay %s: %s", self._docked.bay, error.message)
+            return ()
         same = next(
             (at for at, (one, other) in enumerate(zip(found, parked.parts, strict=False)) if one != other), len(found)
         )
@@ -213,17 +262,16 @@ class Taker:
             if lost == listed_bytes:
                 raise RecorderError("No byte of a file on the card can be read.")
             quarantine = bodies.Quarantine(code="partly-unreadable", unreadable=tuple(unreadable), second_sha256=None)
-            detail: dict[str, JsonValue] = {"path": item.path, "unreadable_bytes": lost, "ranges": _listed(unreadable)}
+            detail: dict[str, JsonValue] = {"path": item.path, "unreadable_bytes": lost, "ranges": listed(unreadable)}
             return quarantine, [Oddity(kind="partly-unreadable", detail=detail)]
-        different = self._read_again(fd, found)
+        different = self._read_again(fd, found, self._parts.config.offload.second_read)
         if different is None:
             return None, []
         self._docked.root.check()
         return _not_trusted(item, found, different)
 
-    def _read_again(self, fd: int, found: Digests) -> Different | None:
-        """Read a file a second time, if the station is set to, and say so meanwhile: nothing of it is counted."""
-        how = self._parts.config.offload.second_read
+    def _read_again(self, fd: int, found: Digests, how: Second) -> Different | None:
+        """Read a file a second time, and say so meanwhile: nothing of it is counted."""
         if how == "off":
             return None
         text = "Do not take the recorder out."
@@ -244,10 +292,10 @@ class Taker:
 
     def _reader(self, fd: int, path: str) -> CardReader:
         self._counted = self._untold = 0
-        # As many ranges as an entry has room for beside a path, which a hostile card makes very long.
-        most = max(1, (_ENTRY_BYTES - 2 * len(path.encode())) // _RANGE_BYTES)
         check = self._docked.root.check
-        return CardReader(fd, clock=self._parts.clock, stop=self._gone, still_there=check, most_ranges=most)
+        return CardReader(
+            fd, clock=self._parts.clock, stop=self._gone, still_there=check, most_ranges=most_ranges_beside(path)
+        )
 
     def _on_bytes(self, go_on: Callable[[], None]) -> Callable[[int], None]:
         def on_bytes(read_bytes: int) -> None:
@@ -271,23 +319,29 @@ class Taker:
         self._counted = self._untold = 0
 
 
+def most_ranges_beside(path: str) -> int:
+    """Give how many ranges an entry has room for beside a path, which a hostile card makes very long."""
+    return max(1, (_ENTRY_BYTES - 2 * len(path.encode())) // _RANGE_BYTES)
+
+
 def _not_trusted(item: Item, first: Digests, different: Different) -> tuple[bodies.Quarantine, list[Oddity]]:
     detail: dict[str, JsonValue] = {
         "path": item.path,
         "first_sha256": first.sha256,
         "second_sha256": different.second_sha256,
         "chunk_bytes": CHUNK_BYTES,
-        "ranges": _listed(different.ranges),
+        "ranges": listed(different.ranges),
     }
-    quarantine = bodies.Quarantine(code="second-reading-differs", unreadable=(), second_sha256=different.second_sha256)
+    quarantine = bodies.Quarantine(code=DIFFERS, unreadable=(), second_sha256=different.second_sha256)
     return quarantine, [Oddity(kind="second-reading-differs", detail=detail)]
 
 
-def _listed(ranges: list[Range] | tuple[Range, ...]) -> list[JsonValue]:
+def listed(ranges: Sequence[Range]) -> list[JsonValue]:
+    """Give ranges as an anomaly lists them: not more than it has room for."""
     return [[start, end] for start, end in ranges[:_MOST_LISTED]]
 
 
-def _state(fd: int) -> tuple[int, int]:
+def _state(fd: int) -> State:
     status = os.fstat(fd)
     return status.st_size, status.st_mtime_ns
 

@@ -122,7 +122,7 @@ def guarded(
     except StoppedError:
         return 0.0
     except EdgedError as error:
-        if live.alarm(source, error.message, error.hint):
+        if live.alarm(source, error.message, error.hint, because=type(error)):
             _log.warning("%s %s", error.message, error.hint)
         return pauses.failed()
     except Exception as error:  # noqa: BLE001 - the one worker boundary; see above

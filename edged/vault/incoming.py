@@ -11,7 +11,6 @@ recorder never comes back, so it is only ever removed when all of it, or better,
 """
 
 import logging
-import mmap
 import os
 import re
 from collections.abc import Sequence
@@ -30,6 +29,8 @@ from edged.vault.disk import Disk
 
 _log = logging.getLogger(__name__)
 
+INCOMING: Final = "incoming"
+"""Name of the folder in the vault."""
 _LARGE_BYTES: Final = 1 << 20
 """From this length on a file is written past the page cache."""
 _NOTE_CHUNKS: Final = 32
@@ -212,10 +213,11 @@ class Incoming:
         """Give a free name."""
         return self._folder / f"{random_hex(16)}.part"
 
-    def begin(self, of: Source) -> Original:
-        """Begin to copy a file; what is parked of it stays beside it."""
+    def begin(self, of: Source, *, to_park: bool = True) -> Original:
+        """Begin to copy a file; what is parked of it stays beside it. Not `to_park`: an interruption leaves nothing."""
         part = self.temporary()
-        return Original(self._disk, of, part, note=part.with_suffix(".parked") if of.size_bytes > CHUNK_BYTES else None)
+        noted = to_park and of.size_bytes > CHUNK_BYTES
+        return Original(self._disk, of, part, note=part.with_suffix(".parked") if noted else None)
 
     def go_on(self, parked: Parked) -> Original:
         """Go on with what was parked; a last line of its note that a power cut tore is taken off."""
@@ -227,9 +229,17 @@ class Incoming:
         return Original(self._disk, parked.of, parked.part, note=parked.note, parked=parked)
 
     def parked(self, recorder: RecorderId | None = None) -> list[Parked]:
-        """Give all that is parked, or what is of one recorder."""
-        found = (_read(note.with_suffix(".part"), note) for note in self._notes())
-        return [each for each in found if each is not None and recorder in {None, each.of.recorder}]
+        """Give all that is parked, or what is of one recorder; a note that the disk does not give is left alone."""
+        found = []
+        for note in self._notes():
+            try:
+                parked = _read(note.with_suffix(".part"), note)
+            except StorageError as error:
+                _log.error("%s", error.message)
+                continue
+            if parked is not None and recorder in {None, parked.of.recorder}:
+                found.append(parked)
+        return found
 
     def _notes(self) -> list[Path]:
         return sorted(self._folder.glob("*.parked"))
@@ -249,22 +259,6 @@ def digest_parked(parked: Parked, *, stop: Event) -> Digests:
             raise StoppedError("The reading of an interrupted copy was stopped.")
     except OSError as error:
         raise StorageError(f"{parked.part} cannot be read: {error.strerror}.") from error
-    return digester.finish()
-
-
-def copy_beginning(source: Path, draft: Original, size_bytes: int) -> Digests:
-    """Copy the beginning of a file of the vault into a draft, and digest it."""
-    digester = Digester()
-    try:
-        with source.open("rb") as file, mmap.mmap(-1, _LARGE_BYTES) as memory, memoryview(memory) as buffer:
-            for offset in range(0, size_bytes, len(buffer)):
-                with buffer[: size_bytes - offset] as wanted:
-                    if file.readinto(wanted) != len(wanted):
-                        raise StorageError(f"{source} has become shorter.")
-                    digester.update(wanted)
-                    draft.write(wanted, offset)
-    except OSError as error:
-        raise StorageError(f"{source} cannot be read: {error.strerror}.") from error
     return digester.finish()
 
 

@@ -20,7 +20,7 @@ from edged.clock import random_hex
 from edged.errors import StorageError
 from edged.evidence.ids import RecorderId, SegmentId
 from edged.vault.disk import Disk
-from edged.vault.incoming import Source
+from edged.vault.incoming import INCOMING, Source
 from edged.vault.place import CHUNKS_FILE, Place
 
 _log = logging.getLogger(__name__)
@@ -46,9 +46,10 @@ class Unsealed:
 class Marks:
     """The marks in a vault's folder of incoming originals."""
 
-    def __init__(self, root: Path, folder: Path, disk: Disk) -> None:
+    def __init__(self, root: Path, disk: Disk) -> None:
+        """Use the vault at `root`."""
         self._root = root
-        self._folder = folder
+        self._folder = root / INCOMING
         self._disk = disk
         self._before: list[Path] = []
 
@@ -69,35 +70,46 @@ class Marks:
 
     def left(self, recorder: RecorderId) -> list[Unsealed]:
         """Give what is marked of a recorder, where the original is there."""
-        return [each for each in self._there(sorted(self._folder.glob(f"*{_SUFFIX}"))) if each.of.recorder == recorder]
+        return [each for each in self._there(self._marks()) if each.of.recorder == recorder]
 
     def left_before(self) -> list[Unsealed]:
         """Give what an earlier run of the station left and nobody has sealed yet."""
         return self._there(self._before)
+
+    def files(self) -> set[Path]:
+        """Give all files that are without an entry because they are marked: originals and chunk lists."""
+        return {file for mark in self._marks() if (each := self._read(mark)) for file in each.files}
+
+    def _marks(self) -> list[Path]:
+        return sorted(self._folder.glob(f"*{_SUFFIX}"))
 
     def _there(self, marks: Iterable[Path]) -> list[Unsealed]:
         found = (self._read(mark) for mark in marks)
         return [each for each in found if each is not None and each.original.exists()]
 
     def clear(self, sealed_at: Callable[[SegmentId], Place | None]) -> None:
-        """Remove the marks of what was sealed, or never got its name; `sealed_at` says where a segment is sealed.
-
-        An original whose bytes are sealed at another place, since its day was not known, goes with its mark.
-        """
-        for mark in self._folder.glob(f"*{_SUFFIX}"):
+        """Tidy up what an earlier run left; `sealed_at` says where a segment is sealed."""
+        for mark in self._marks():
             found = self._read(mark)
             if found is None:
                 self._disk.remove(mark)
-                continue
-            sealed = sealed_at(found.where.segment)
-            if sealed == found.where or not found.original.exists():
-                self._disk.remove(mark)
-            elif sealed is not None and (self._root / sealed.key).exists():
-                for path in found.files:
-                    self._disk.remove(path)
-            else:
+            elif not self.tidy(found, sealed_at(found.where.segment)):
                 self._before.append(mark)
                 _log.warning("%s has no entry yet; it gets one when its recorder is docked again.", found.original)
+
+    def tidy(self, left: Unsealed, sealed: Place | None) -> bool:
+        """Remove the mark of what was sealed, or never got its name; says whether nothing is left to be sealed.
+
+        An original whose bytes are `sealed` at another place, since its day was not known, goes with its mark.
+        """
+        if sealed == left.where or not left.original.exists():
+            self._disk.remove(left.mark)
+            return True
+        if sealed is None or not (self._root / sealed.key).exists():
+            return False
+        for path in left.files:
+            self._disk.remove(path)
+        return True
 
     def _read(self, mark: Path) -> Unsealed | None:
         """Read a mark; None for one that a power cut tore."""

@@ -14,7 +14,7 @@ from edged.errors import UnreadableError
 from edged.evidence.digests import Digests
 from edged.vault.disk import Disk
 from edged.vault.durable import Draft
-from edged.vault.incoming import Incoming, Original
+from edged.vault.incoming import INCOMING, Incoming, Original
 from edged.vault.place import CHUNKS_FILE, Place
 from edged.vault.unsealed import Marks, Unsealed
 
@@ -26,8 +26,8 @@ class Vault:
         """Use `root`, making it if needed."""
         self.root = root
         self._disk = disk
-        self.incoming = Incoming(root / "incoming", disk)
-        self.unsealed = Marks(root, root / "incoming", disk)
+        self.incoming = Incoming(root / INCOMING, disk)
+        self.unsealed = Marks(root, disk)
         disk.make_folders(root / "segments")
 
     def keep(self, draft: Original, where: Place, digests: Digests) -> Unsealed:

@@ -111,7 +111,7 @@ def gather(  # noqa: PLR0913 - all the places there are
         Entry(position=row[0], epoch=row[1], seq=row[2], ref=row[3], raw=bytes(row[4]), plain=json.loads(row[4]))
         for row in rows
     )
-    originals, strays = _walk(vault)
+    originals, strays = walk(vault)
     return Facts(
         plan=plan,
         entries=entries,
@@ -125,8 +125,8 @@ def gather(  # noqa: PLR0913 - all the places there are
     )
 
 
-def _walk(vault: Path) -> tuple[dict[str, Original], tuple[str, ...]]:
-    """Find the originals; one folder a segment, in it its chunk list and one original."""
+def walk(vault: Path) -> tuple[dict[str, Original], tuple[str, ...]]:
+    """Find the originals of a vault, by segment, and what else is there: paths of strays."""
     originals: dict[str, Original] = {}
     strays = []
     for folder, _, names in os.walk(vault / "segments"):
@@ -144,13 +144,24 @@ def _walk(vault: Path) -> tuple[dict[str, Original], tuple[str, ...]]:
                 mode=stat.S_IMODE(status.st_mode),
                 links=status.st_nlink,
             )
-    # What an interrupted copy left may stay to be gone on with, but then a note says what it is of.
+    # What an interrupted copy left may stay to be gone on with, but then a note says what it is of; and the mark of an
+    # original that had no entry when the daemon was killed stays until the next start.
     strays += [
         str(path.relative_to(vault))
         for path in (vault / "incoming").iterdir()
-        if path.suffix != ".parked" and not path.with_suffix(".parked").exists()
+        if path.suffix != ".parked"
+        and not path.with_suffix(".parked").exists()
+        and not (path.suffix == ".unsealed" and _marked(path) in originals)
     ]
     return originals, tuple(strays)
+
+
+def _marked(mark: Path) -> str:
+    """Give the segment that a mark names."""
+    try:
+        return str(json.loads(mark.read_bytes())["where"]["segment"])
+    except (ValueError, KeyError):
+        return ""
 
 
 def _card(root: Path) -> dict[str, bytes]:

@@ -87,7 +87,7 @@ class Round:
         )
         settings = replace(self._settings, endpoint=f"http://127.0.0.1:{self._proxy.port}")
         self.station = Station(places, settings, self._clock, self._recorders.user)
-        held.callback(self.station.kill)
+        held.callback(self.station.close)
 
     @property
     def _settings(self) -> S3Settings:

@@ -14,6 +14,7 @@ from hwsim.faults.control import missing as fuse_missing
 from hwsim.faults.disk import missing as disk_missing
 from hwsim.kernel import bays
 from hwsim.torture.clock import SteppedClock
+from hwsim.torture.leftovers import alone_in
 from hwsim.torture.plan import Means, make_plan
 from hwsim.torture.round import Outcome, run_round
 from hwsim.torture.store import Store
@@ -47,30 +48,33 @@ def torture(  # noqa: PLR0913 - the options of the command
 ) -> int:
     """Run rounds with the seeds from `seed` on; gives how many failed.
 
-    Their folders stay; those of the others go unless `keep`.
+    Their folders stay; those of the others go unless `keep`. Raises UsageError while another one plays in this folder,
+    ToolError where what an earlier one left mounted there cannot be unmounted.
     """
     root = Path(tempfile.mkdtemp(prefix="edged-torture-", dir="/var/tmp")) if folder is None else folder
     root.mkdir(parents=True, exist_ok=True)
     # In kernel mode the daemon is another user's.
     root.chmod(0o711)
     failed = 0
-    try:
-        with Store(root / "store") as store:
-            for each in range(seed, seed + rounds):
-                played = root / f"seed-{each}"
-                shutil.rmtree(played, ignore_errors=True)
-                outcome = run_round(make_plan(each, means), played, store)
-                tell(outcome, played)
-                failed += bool(outcome.complaints)
-                if not outcome.complaints and not keep:
-                    shutil.rmtree(played)
-    finally:
+    with alone_in(root):
         shutil.rmtree(root / "store", ignore_errors=True)
-        # Others may have recorders plugged in too; what is theirs stays, and so does hwsim's udevd for them.
-        if means.kernel and not bays.docked():
-            bays.clean()
-        if not any(root.iterdir()):
-            root.rmdir()
+        try:
+            with Store(root / "store") as store:
+                for each in range(seed, seed + rounds):
+                    played = root / f"seed-{each}"
+                    shutil.rmtree(played, ignore_errors=True)
+                    outcome = run_round(make_plan(each, means), played, store)
+                    tell(outcome, played)
+                    failed += bool(outcome.complaints)
+                    if not outcome.complaints and not keep:
+                        shutil.rmtree(played)
+        finally:
+            shutil.rmtree(root / "store", ignore_errors=True)
+            # Others may have recorders plugged in too; what is theirs stays, and so does hwsim's udevd for them.
+            if means.kernel and not bays.docked():
+                bays.clean()
+            if not any(root.iterdir()):
+                root.rmdir()
     return failed
 
 

@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Mapping
 from contextlib import closing, suppress
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from edged.clock import SystemClock
+from edged.clock import SystemClock, random_hex
 from edged.control.client import ask
 from edged.errors import ToolError, UnavailableError
 from edged.evidence.ids import StationId
@@ -48,6 +49,8 @@ class Station:
         self.state = places.disk / "state"
         self.vault = places.disk / "vault"
         self.disk = places.disk
+        # Not in the state folder: the path of a socket has 107 bytes at most, wherever a round's files lie.
+        self._socket = Path(tempfile.gettempdir()) / f"hwsim-{random_hex(16)}.sock"
         self._places = places
         self._store = store
         self._clock = clock
@@ -80,6 +83,7 @@ class Station:
             "cases": {"folder": cases},
             "media": {"derivatives": []},
             "ledger": {"publish_seconds": 0.1},
+            "control": {"socket": self._socket},
             "store": {
                 "kind": "s3",
                 "id": self._store.id,
@@ -132,6 +136,11 @@ class Station:
                 os.killpg(daemon.pid, signal.SIGKILL)
             daemon.wait()
 
+    def close(self) -> None:
+        """Kill it, if it runs, and leave nothing of it outside the round's folder."""
+        self.kill()
+        self._socket.unlink(missing_ok=True)
+
     def stop(self) -> int:
         """Stop it in order and give its exit code."""
         if self._daemon is None:
@@ -152,7 +161,7 @@ class Station:
             if self._daemon is None or self._daemon.poll() is not None:
                 raise ToolError(f"the daemon ended by itself: {self.last_words()}")
             try:
-                status: dict[str, Any] = ask(self.state / "control.sock", "status")
+                status: dict[str, Any] = ask(self._socket, "status")
             except UnavailableError as error:
                 if clock.monotonic() > deadline:
                     raise ToolError(f"the daemon does not answer: {self.last_words()}") from error

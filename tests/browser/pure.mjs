@@ -6,6 +6,7 @@ import { fromHex, hex, parseBase64, parseDecimal } from "../../edged/bundles/pag
 import { decode, encode } from "../../edged/bundles/page/src/evidence/canonical.js";
 import { parseEntry } from "../../edged/bundles/page/src/evidence/entry.js";
 import { bundleName, checkPath, escapePath, segmentId, splitOrigin } from "../../edged/bundles/page/src/evidence/ids.js";
+import { isNamedAsMedia } from "../../edged/bundles/page/src/evidence/media_names.js";
 import { leafHash, verifyConsistency, verifyInclusion } from "../../edged/bundles/page/src/evidence/merkle.js";
 import { parseNote } from "../../edged/bundles/page/src/evidence/note.js";
 import { parsePolicy } from "../../edged/bundles/page/src/evidence/policy.js";
@@ -26,6 +27,7 @@ const CALLS = {
   escape: (data) => escapePath(fromHex(data)),
   path: (path) => checkPath(path) ?? "a path",
   name: (path) => bundleName(path),
+  media: (path) => isNamedAsMedia(path),
   segment: ([recorder, sha256]) => segmentId(recorder, sha256),
   origin: (origin) => Object.values(splitOrigin(origin)),
   printable: (text) => printable(text),

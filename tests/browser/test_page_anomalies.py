@@ -28,9 +28,11 @@ def details() -> Iterator[tuple[str, dict[str, Any]]]:
                 keys = re.findall(r"\{([a-z0-9_]+)\}", words.en + words.zh)
                 full: dict[str, Any] = why | dict.fromkeys(keys, 5)
                 yield kind, full
+                yield kind, full | {"offset_ms": -90_804}
+                yield kind, full | {"offset_ms": 90_804}
                 yield kind, why | {key: number for number, key in enumerate(keys)}
                 for value in VALUES:
-                    yield kind, full | dict.fromkeys(keys, value)
+                    yield kind, full | dict.fromkeys((*keys, "offset_ms"), value)
                     yield kind, full | {"more": value}
                     if why:
                         yield kind, full | {"why": value}

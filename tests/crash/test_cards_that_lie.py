@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from edged.evidence.digests import CHUNK_BYTES
+from edged.evidence.digests import CHUNK_BYTES, Digests
 from edged.evidence.ids import escape_path
+from edged.offload.again import Different, Second
+from edged.station import taking
 from edged.stores.s3 import S3Settings
 from hwsim.bays import dock
 from hwsim.faults.card_faults import Faults, Pulled, Rotten, Unreadable
@@ -19,6 +21,7 @@ from hwsim.faults.cards import CardMount
 from hwsim.faults.control import missing
 from hwsim.quick import quick_card
 from tests.crash.conftest import MakeStation
+from tests.crash.inside import inside
 from tests.crash.station import Station, clip_path, sg, until
 
 RECORDER = "BC00001"
@@ -183,6 +186,41 @@ def test_what_was_read_before_a_file_was_changed_or_deleted_on_the_card_is_kept(
     forged = b"forged" + content[6:]
     assert (sg(RECORDER, forged) in station.originals()) == (then == "changed")
     assert not list((station.vault / "incoming").iterdir())
+    station.is_whole()
+
+
+def test_card_that_gave_other_bytes_once_and_the_sealed_ones_twice_since_is_emptied(
+    make_station: MakeStation, new_bucket: Callable[[], S3Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    station = make_station(store=new_bucket(), offload={"second_read": "sampled"})
+    content = film(1)
+    card = station.card(RECORDER, {FILM: content, clip_path(2): b"sound"})
+    really, readings = taking.read_again, []
+
+    def read_again(fd: int, first: Digests, how: Second, **rest: Any) -> Different | None:
+        readings.append(how)
+        if first.size_bytes == len(content) and readings.count("sampled") == 1:
+            return Different(second_sha256=None, ranges=((0, CHUNK_BYTES),))
+        return really(fd, first, how, **rest)
+
+    monkeypatch.setattr(taking, "read_again", read_again)
+    with inside(station) as parts:
+        bay = station.dock(card)
+
+        def is_in(phase: str) -> bool:
+            return any(at.phase == phase for at in parts.live.bays())
+
+        until(lambda: is_in("kept"), "it is kept")
+        assert any("1 of them" in at.text for at in parts.live.bays())
+        station.pull(bay)
+        until(lambda: not parts.live.bays(), "it is out")
+        station.dock(card)
+        until(lambda: is_in("done"), "it is emptied")
+    assert readings.count("full") == 1
+    (seen,) = [body for body in station.bodies("sighting") if body["path"] == escape_path(FILM)]
+    assert seen["second_reading"] == "agrees"
+    (sealed,) = [body for body in station.bodies("segment") if body["path"] == escape_path(FILM)]
+    assert sealed["quarantine"]["code"] == "second-reading-differs"
     station.is_whole()
 
 

@@ -1,8 +1,11 @@
 """Recorders that come and go as people make them: pulled out, put back, doubled, unknown, changed while being read."""
 
 import os
+import shutil
+import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from hwsim.seaweed import SeaweedFS
 from tests.crash.conftest import MakeStation
 from tests.crash.published import the_ledger_is_one
 from tests.crash.station import SECURING, Station, clip_path, off_the_network, read_card, sg, until, wait_for
+from tests.unit.mounting import needs_mount
 
 RECORDER = "BC00001"
 LARGE_BYTES = 24 << 20
@@ -215,6 +219,70 @@ def test_a_file_that_is_still_written_is_left_until_it_rests_and_nothing_waits_f
     (changed,) = station.anomalies("changed-after-inventory")
     assert changed["detail"]["sealed_bytes"] == len(content)
     assert station.result().ended == (("cleared", 0),)
+    station.is_whole()
+
+
+@contextmanager
+def mounted_memory(folder: Path) -> Iterator[None]:
+    """Have an empty file system at a folder."""
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "none", folder], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+@needs_mount
+def test_a_file_that_grows_slowly_on_a_mounted_card_is_left_until_it_rests(make_station: MakeStation) -> None:
+    station = make_station(bays={"wipe": "never", "settle_seconds": 1.0})
+    bay, enough = station.bays / RECORDER, threading.Event()
+    growing = bay / os.fsdecode(clip_path(1))
+
+    def record() -> None:
+        while not enough.wait(0.3):
+            with growing.open("ab") as file:
+                file.write(b" and on")
+
+    recording = threading.Thread(target=record)
+    card = station.card(RECORDER, {clip_path(1): b"began", clip_path(2): b"another"})
+    with mounted_memory(bay):
+        shutil.copytree(card, bay, dirs_exist_ok=True)
+        recording.start()
+        try:
+            with station.running():
+                until(lambda: station.bodies("segment"), "the other one is sealed")
+                until(lambda: "still being written" in station.bay(RECORDER)["text"], "the bay says so")
+                assert [body["path"] for body in station.bodies("segment")] == [escape_path(clip_path(2))]
+                enough.set()
+                recording.join()
+                content = growing.read_bytes()
+                station.until_phase(bay, "kept")
+        finally:
+            enough.set()
+            recording.join()
+    assert station.originals()[sg(RECORDER, content)].read_bytes() == content
+    assert len(station.bodies("segment")) == 2
+    station.is_whole()
+
+
+def test_a_folder_that_does_not_come_to_rest_is_shown_and_taken_when_it_does(make_station: MakeStation) -> None:
+    station = make_station(bays={"settle_seconds": 0.5})
+    card = station.card(RECORDER, {clip_path(1): b"began", clip_path(2): b"another"})
+    with station.running():
+        bay = station.dock(card)
+        for _ in range(300):
+            with (bay / os.fsdecode(clip_path(1))).open("ab") as file:
+                file.write(b" and on")
+            if station.status()["bays"]:
+                break
+            threading.Event().wait(0.1)
+        shown = station.bay(bay.name)
+        assert (shown["phase"], shown["lamp"], shown["docking"]) == ("waiting", "busy", None)
+        assert "still being written" in shown["text"]
+        content = (bay / os.fsdecode(clip_path(1))).read_bytes()
+        station.until_phase(bay, "kept")
+    station.holds(RECORDER, {clip_path(1): content, clip_path(2): b"another"})
     station.is_whole()
 
 

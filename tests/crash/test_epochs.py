@@ -29,6 +29,9 @@ from tests.crash.station import SECURING, Station, clip_path, read_card, until
 from tests.crash.test_forks import back_up, card, restore
 from tests.independent import verifier
 
+EVERY = 3
+"""Each third step by one test, so that several can be played at once."""
+
 
 def take_in(station: Station, number: int) -> None:
     """Take one card in from beginning to end, and publish all about it."""
@@ -193,16 +196,18 @@ def test_footage_goes_on_coming_in_while_the_store_is_away_in_a_change_over(stat
     station.is_whole()
 
 
-def test_killed_at_every_step_of_a_change_over(station: Station, tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", range(EVERY))
+def test_killed_at_every_step_of_a_change_over(station: Station, tmp_path: Path, first: int) -> None:
     """Each durable operation of a change-over in turn is the last one; what starts next goes on from there."""
     with station.running():
         take_in(station, 1)
-    which = 0
+    which, turned = first, 0
     while not rotate_and_die(station, which, trace := tmp_path / f"trace-{which}"):
-        assert rotate_and_die(station, None, tmp_path / "trace", wanted=which + 1), trace.read_text()
+        turned += 1
+        assert rotate_and_die(station, None, tmp_path / "trace", wanted=turned), trace.read_text()
         assert set(key_files(station)) == {"keys/epoch.key"}, trace.read_text()
-        assert len(origins(station)) == which + 2
-        which += 1
+        assert len(origins(station)) == turned + 1
+        which += EVERY
     assert which > 40, "a change-over has more steps than that"
     with station.running():
         all_published(station)

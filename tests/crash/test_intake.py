@@ -68,6 +68,19 @@ def test_what_was_handed_in_is_not_missed_at_the_next_docking(station: Station) 
     assert station.result().ended == (("kept", 3), ("cleared", 0))
 
 
+def test_recorder_is_not_accused_by_a_trimmed_copy_or_a_loose_file_that_was_handed_in(
+    station: Station, tmp_path: Path
+) -> None:
+    loose = tmp_path / os.fsdecode(clip_path(1)).rpartition("/")[2]
+    loose.write_bytes(FILES[clip_path(1)])
+    with station.running():
+        assert intake(station, loose).returncode == 0
+        assert intake(station, station.card("trimmed", {clip_path(2): b"two"})).returncode == 0
+        station.until_phase(station.dock(station.card("BC00001", FILES)), "done")
+    assert station.bodies("anomaly") == []
+    assert station.result().ended == (("kept", 1), ("kept", 1), ("cleared", 0))
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -117,6 +117,25 @@ def test_inv_5_what_is_unknown_or_contradictory_is_undetermined_and_no_change_sh
     station.is_whole()
 
 
+def test_inv_5_a_mark_that_a_recorder_puts_into_the_name_later_does_not_lapse(station: Station) -> None:
+    segment = sg(RECORDER, FILES[clip_path(1)])
+    station.configure(bays={"wipe": "never"})
+    with station.running():
+        bay = station.dock(station.card(RECORDER, FILES))
+        station.until_phase(bay, "done", "kept")
+        tell(station, "case", case="C-1", recorder=RECORDER, stage="start")
+        until(lambda: in_force(station).get(segment, ("", ""))[0] == "C-1", "the case is known")
+        assert in_force(station)[segment][1].startswith("20")
+        card = station.pull(bay)
+        (card / os.fsdecode(clip_path(1))).rename(card / os.fsdecode(clip_path(1, important=True)))
+        until(lambda: station.result().ended, "the docking has ended")
+        station.until_phase(station.dock(card, RECORDER), "done", "kept")
+        until(lambda: in_force(station)[segment] == ("C-1", "permanent"), "the mark counts")
+    assert [body["important"] for body in station.bodies("segment")] == [False] * 3
+    assert sum("important" in body for body in station.bodies("sighting")) == 1
+    station.is_whole()
+
+
 # ------------------------------------------------------------------------------------------------------- INV-9
 
 

@@ -37,10 +37,10 @@ RECORDER = "BC00001"
 
 
 def small_card(name: str) -> dict[bytes, bytes]:
-    """Give a card of a file of two parts, an important one, an empty one, and one that is there twice."""
+    """Give a card of a file of three parts, an important one, an empty one, and one that is there twice."""
     twice = f"{name} twice".encode() * 100
     return {
-        clip_path(1): f"{name}".encode() + bytes(9 << 20),
+        clip_path(1): f"{name}".encode() + bytes(17 << 20),
         clip_path(2, important=True): f"{name} important".encode() * 1000,
         clip_path(3): b"",
         clip_path(4): twice,

@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -14,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from edged.errors import StoppedError
+from edged.errors import StoppedError, UsageError
 from hwsim.faults.card_faults import Faults, Unreadable
 from hwsim.faults.control import missing
-from hwsim.torture.facts import Entry, Facts
+from hwsim.torture.facts import Entry, Facts, walk
 from hwsim.torture.plan import Act, Deed, Means, Plan, PlannedCard, PlannedFile, make_plan
 from hwsim.torture.round import Round, complaints
 from hwsim.torture.run import ability
@@ -47,9 +49,18 @@ def test_rounds_with_fixed_seeds_hold_and_leave_nothing_behind(tmp_path: Path) -
 
 @pytest.mark.timeout(300)
 def test_interrupted_in_the_middle_it_leaves_nothing_running_or_mounted(tmp_path: Path) -> None:
-    words = ("torture", "--rounds", "1", "--seed", "4", "--folder", str(tmp_path / "rounds"))
-    log = tmp_path / "rounds" / "seed-4" / "log"
-    run = subprocess.Popen([*HWSIM, *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    # Deeper than the path of a socket may be.
+    rounds = tmp_path / ("deep" * 25) / "rounds"
+    words = ("torture", "--rounds", "1", "--seed", "4", "--folder", str(rounds))
+    log = rounds / "seed-4" / "log"
+    scratch = Path(tempfile.mkdtemp(prefix="torture-"))
+    run = subprocess.Popen(
+        [*HWSIM, *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"TMPDIR": str(scratch)},
+    )
     try:
         until(lambda: log.exists() and "docking" in log.read_text("utf-8", "replace"), "a docking has begun")
         assert str(tmp_path) in Path("/proc/self/mounts").read_text("utf-8")
@@ -62,6 +73,37 @@ def test_interrupted_in_the_middle_it_leaves_nothing_running_or_mounted(tmp_path
     assert said.startswith("hwsim: interrupted; everything that was started is stopped")
     assert str(tmp_path) not in Path("/proc/self/mounts").read_text("utf-8")
     assert left_running(str(tmp_path)) == []
+    # Nor a socket: this fails unless it is empty.
+    scratch.rmdir()
+
+
+@pytest.mark.timeout(600)
+def test_killed_in_the_middle_what_it_leaves_ends_with_the_next_in_that_folder(tmp_path: Path) -> None:
+    rounds = tmp_path / "rounds"
+    words = ("torture", "--rounds", "1", "--seed", "4", "--folder", str(rounds))
+    log = rounds / "seed-4" / "log"
+    # Where a killed one leaves its sockets.
+    scratch = Path(tempfile.mkdtemp(prefix="torture-"))
+    first = subprocess.Popen(
+        [*HWSIM, *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"TMPDIR": str(scratch)},
+    )
+    try:
+        until(lambda: log.exists() and "docking" in log.read_text("utf-8", "replace"), "a docking has begun")
+        busy = subprocess.run([*HWSIM, *words], check=False, capture_output=True, text=True)
+        assert busy.returncode == UsageError.exit_code
+        assert f"Another hwsim torture plays in {rounds} now" in busy.stderr
+    finally:
+        first.kill()
+        first.wait()
+        shutil.rmtree(scratch)
+    assert left_running(str(tmp_path)) != []
+    done = subprocess.run([*HWSIM, *words], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert str(tmp_path) not in Path("/proc/self/mounts").read_text("utf-8")
+    until(lambda: left_running(str(tmp_path)) == [], "nothing of either runs")
 
 
 def left_running(folder: str) -> list[str]:
@@ -125,6 +167,18 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Facts]:
 
 def test_a_calm_round_holds(facts: Facts) -> None:
     assert complaints(facts) == []
+
+
+@pytest.mark.parametrize(("said", "is_stray"), [("sg-1", False), ("sg-2", True), (None, True)])
+def test_a_mark_is_no_stray_only_beside_the_original_that_it_names(
+    tmp_path: Path, said: str | None, *, is_stray: bool
+) -> None:
+    (tmp_path / "segments/BC00001/sg-1").mkdir(parents=True)
+    (tmp_path / "segments/BC00001/sg-1/a.mp4").write_bytes(b"a")
+    (tmp_path / "incoming").mkdir()
+    mark = "torn" if said is None else json.dumps({"where": {"segment": said}})
+    (tmp_path / "incoming/0.unsealed").write_text(mark)
+    assert walk(tmp_path)[1] == (("incoming/0.unsealed",) if is_stray else ())
 
 
 def without(facts: Facts, unwanted: Callable[[Entry], bool]) -> Facts:

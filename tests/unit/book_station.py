@@ -170,8 +170,8 @@ def sealed(
     return body.model_copy(update=changes)
 
 
-def sighted(path: str, segment: SegmentId, docking: DockingId = DOCKING) -> bodies.Sighting:
-    return bodies.Sighting(segment=segment, docking=docking, path=path)
+def sighted(path: str, segment: SegmentId, docking: DockingId = DOCKING, **further: Any) -> bodies.Sighting:
+    return bodies.Sighting(segment=segment, docking=docking, path=path, **further)
 
 
 def copied(segment: SegmentId, store: StoreId = VAULT, *, checksum: str = "sum", **changes: Any) -> bodies.Replica:

@@ -1,5 +1,6 @@
 """Erasing takes away exactly what was cleared, and says truly what became of it."""
 
+import errno
 import hashlib
 import os
 import shutil
@@ -11,7 +12,7 @@ import pytest
 
 from edged.bays.profiles import Profile, load_profiles
 from edged.bays.safe_files import NotAFileError, RecorderGoneError, Root
-from edged.bays.wipe import DifferentError, erase, look_up, tidy, wipe_order
+from edged.bays.wipe import DifferentError, NotErasedError, erase, look_up, tidy, wipe_order
 from edged.errors import MalformedError, StoppedError
 from edged.evidence.ids import Sha256, escape_path
 
@@ -68,6 +69,33 @@ def test_hostile_name_is_erased_and_only_it(card: Path, name: bytes, stop: threa
     (card / "A").write_bytes(CONTENT)
     assert erase(Root.at(card), escape_path(name), SHA256, stop) == "gone"
     assert {path.name for path in card.iterdir()} == {"A", "20261121"}
+
+
+@pytest.mark.parametrize(("code", "read_only"), [(errno.EROFS, [True]), (errno.EIO, [False]), (errno.EPERM, [False])])
+def test_file_that_the_card_does_not_remove_is_not_called_erased(
+    card: Path, stop: threading.Event, monkeypatch: pytest.MonkeyPatch, code: int, read_only: list[bool]
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    with pytest.raises(NotErasedError, match=os.strerror(code)) as raised:
+        erase(Root.at(card), "20261121/a.mp4", SHA256, stop)
+    assert [raised.value.read_only] == read_only
+    assert look_up(Root.at(card), "20261121/a.mp4") == "present"
+
+
+def test_file_that_left_just_before_it_was_to_be_removed_is_gone(
+    card: Path, stop: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlink = os.unlink
+
+    def late(name: bytes, *, dir_fd: int) -> None:
+        unlink(name, dir_fd=dir_fd)
+        unlink(name, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "unlink", late)
+    assert erase(Root.at(card), "20261121/a.mp4", SHA256, stop) == "gone"
 
 
 @pytest.mark.parametrize("change", [b"", CONTENT[:-1], CONTENT + b"x", b"X" + CONTENT[1:]], ids=len)
@@ -159,14 +187,6 @@ def test_shutdown_while_comparing_erases_nothing(card: Path, stop: threading.Eve
     with pytest.raises(StoppedError):
         erase(Root.at(card), "20261121/a.mp4", SHA256, stop)
     assert (card / "20261121" / "a.mp4").exists()
-
-
-def test_refused_removal_is_told_as_present(card: Path, stop: threading.Event, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(name: bytes, *, dir_fd: int) -> None:
-        raise PermissionError(1, "Operation not permitted", name, None, str(dir_fd))
-
-    monkeypatch.setattr(os, "unlink", refuse)
-    assert erase(Root.at(card), "20261121/a.mp4", SHA256, stop) == "present"
 
 
 def test_removal_that_the_card_does_not_confirm_is_unknown(

@@ -29,6 +29,7 @@ ALLOWED: Final = {
     ("newest_anchor", "(subquery-1)"): "these sixteen",
     ("expiring_anchor", "json_each VIRTUAL TABLE INDEX 1:"): "the names in the configuration",
     ("cases_about", "(subquery-2)"): "what two searches gave",
+    ("distrusted_in", "(subquery-2)"): "what two searches gave",
 }
 
 

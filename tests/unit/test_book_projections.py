@@ -88,7 +88,8 @@ class Play:
         data, path = f"{b % 7}".encode(), f"folder/{b % 5}.mp4"
         segment = sg(data, recorder)
         if segment in self.sealed:
-            self.book.ledger.append(sighted(path, segment, docking))
+            marked = {"important": True} if b % 3 == 0 else {}
+            self.book.ledger.append(sighted(path, segment, docking, **marked))
         else:
             quarantine = bodies.Quarantine(code="unequal", unreadable=(), second_sha256=None) if b % 4 == 0 else None
             media = bodies.Media(container="mp4", video="h264", audio=None, duration_ms=b) if b % 2 else None
@@ -302,6 +303,14 @@ def test_segment_is_known_by_path_and_size_of_its_newest_docking(book: Book) -> 
     later = DockingId("dk-later")
     book.ledger.append(docked({}, later)[0], sealed("b.mp4", b"c", docking=later))
     assert at(recorder=RECORDER, path="b.mp4", size_bytes=1).segment == sg(b"c")
+
+
+def test_what_a_recorder_held_last_at_a_path_is_not_what_a_person_handed_in(book: Book) -> None:
+    at: Callable[..., Any] = book.facts.last_at_path
+    assert at(recorder=RECORDER, path="b.mp4", but="dk-now").segment == sg(b"a")
+    by_hand = docked({}, DockingId("dk-hand"))[0].model_copy(update={"bay": "intake-1"})
+    book.ledger.append(by_hand, sealed("b.mp4", b"cut", docking=DockingId("dk-hand")))
+    assert at(recorder=RECORDER, path="b.mp4", but="dk-now").segment == sg(b"a")
 
 
 def test_file_cleared_again_waits_for_its_outcome_again(book: Book) -> None:

@@ -88,6 +88,15 @@ def test_what_was_published_is_taken_in_and_what_was_not_is_said_again(book: Boo
     assert list(book.ledger.published_sizes().values()) == [5]
 
 
+def test_mark_of_a_segment_that_is_a_sighting_now_is_kept(book: Book, tmp_path: Path) -> None:
+    book.ledger.append(sealed("IMP/d.mp4", b"d", important=True))
+    restore(book, *twin(book, tmp_path / "theirs", sealed("d.mp4", b"d")))
+    row = book.facts.segment(sg(b"d"))
+    assert row is not None
+    assert (row.path, row.important) == ("d.mp4", 1)
+    assert list(differences(book.database)) == []
+
+
 def test_references_to_what_was_set_aside_are_put_right(book: Book, tmp_path: Path) -> None:
     classified = bodies.Classification(
         segment=sg(b"a"),

@@ -5,6 +5,7 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -146,6 +147,15 @@ def test_a_copy_that_is_to_be_removed_is_told_from_one_that_is_gone() -> None:
     assert title(parse("retire", {**retire, "phase": "done"})).en == title(parse("retire", retire)).en == "Copy removed"
 
 
+def test_a_mark_at_a_path_where_the_bytes_were_met_again_is_told() -> None:
+    def told(**further: object) -> list[Words]:
+        return list(sentences(parse("sighting", {**SAMPLES["sighting"], **further}), {}, Face(zone=UTC)))
+
+    assert told(important=True)[1].en == "There it is marked as important."
+    assert all(map(in_both, told(important=True)[1:]))
+    assert len(told()) == len(told(important=False)) == len(told(important="yes")) == 1
+
+
 @pytest.mark.parametrize("name", ["edged", "user:li", "remote:li"])
 def test_actors_are_told_in_both_languages(name: str) -> None:
     assert in_both(actor(name))
@@ -220,6 +230,21 @@ def test_times_and_their_bounds_are_told(tmp_path: Path) -> None:
     for moment in ("17:00:00.000 +08:00", "18:00:00.000 +08:00"):
         assert f"2026-11-21 {moment}" in text
     assert "CN=TSA" in text
+
+
+@pytest.mark.parametrize("is_marked", [True, False])
+def test_an_original_that_was_marked_after_it_was_sealed_is_shown_as_marked(tmp_path: Path, *, is_marked: bool) -> None:
+    station = Station(folder=tmp_path)
+    station.genesis()
+    station.dock("d-1", "r", {"a.mp4": b"a"})
+    segment = station.seal("d-1", "r", "a.mp4", b"a")
+    station.dock("d-2", "r", {"a_IMP.mp4": b"a"})
+    further: dict[str, Any] = {"important": True} if is_marked else {}
+    station.append(bodies.Sighting(segment=segment, docking=DockingId("d-2"), path="a_IMP.mp4", **further))
+    bundle = station.bundle(station.export([segment]), tmp_path / "bundle")
+    report, page = page_of(bundle, station.trust)
+    assert not [check for check in report.segments[0].checks.values() if check.verdict == "failed"]
+    assert ("marked as important on the recorder" in page.text) == is_marked
 
 
 def test_damage_is_told_where_it_is(bundle: Forgery, case: Case) -> None:

@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ from edged.evidence.entry import reference
 from edged.evidence.ids import DockingId, EntryRef, SegmentId
 from edged.station.checking import Checker
 from edged.station.files import KEYS
-from edged.vault.place import CHUNKS_FILE
+from edged.vault.incoming import Source
+from edged.vault.place import CHUNKS_FILE, Place
 from tests.unit.book_station import (
     DOCKING,
     STATION,
@@ -59,11 +61,11 @@ def made(template: Path, tmp_path: Path) -> Iterator[Made]:
     made.close()
 
 
-def check(made: Made, *, deep: bool = False, patience_seconds: float = 0.0) -> Findings:
+def check(made: Made, *, deep: bool = False) -> Findings:
     """Give what is found, by check, as a reader in its own right finds it."""
     book = Book(made.config.paths.state, station=STATION, clock=Ticking(), read_only=True)
     try:
-        results = list(Checker(book, made.config, deep=deep, patience_seconds=patience_seconds).run())
+        results = list(Checker(book, made.config, deep=deep).run())
     finally:
         book.close()
     assert [name for name, _ in results] == [
@@ -121,7 +123,7 @@ def test_nothing_is_found_beside_a_running_daemon(made: Made) -> None:
     daemon = threading.Thread(target=run)
     daemon.start()
     try:
-        found = [check(made, patience_seconds=0.5) for _ in range(5)]
+        found = [check(made) for _ in range(5)]
     finally:
         stop.set()
         daemon.join()
@@ -367,16 +369,30 @@ def test_stray_link_to_a_folder_is_found_and_not_followed(made: Made, tmp_path: 
     assert only(check(made), "vault") == f"{path} belongs to no sealed segment."
 
 
-def test_file_whose_entry_comes_while_it_is_looked_for_is_no_stray(made: Made) -> None:
+def test_file_that_is_marked_to_get_its_entry_is_no_stray(made: Made) -> None:
     body = sealed("late.mp4", b"late")
-    path = made.original(A).parent.with_name(body.segment) / "late.mp4"
+    first = made.original(A)
+    year, month, day = first.parts[-5:-2]
+    where = Place(
+        recorder=body.recorder,
+        day=date(int(year), int(month), int(day)),
+        segment=body.segment,
+        name="late.mp4",
+    )
+    of = Source(recorder=body.recorder, path="late.mp4", size_bytes=4, modified_ns=0)
+    mark = made.vault.unsealed.make(of, where)
+    path = made.vault.original(where)
+    assert path.parent.parent == first.parent.parent
     path.parent.mkdir()
+    path.with_name(CHUNKS_FILE).write_bytes(b"")
+    assert check(made) == {}
     path.write_bytes(b"late")
-    assert only(check(made), "vault") == f"{path} belongs to no sealed segment."
-    daemon = threading.Timer(0.3, made.book.ledger.append, [body])
-    daemon.start()
-    assert check(made, patience_seconds=1) == {}
-    daemon.join()
+    assert check(made) == {}
+    mark.mark.unlink()
+    assert {finding.partition(" belongs")[0] for finding in check(made)["vault"]} == {
+        str(path),
+        str(path.with_name(CHUNKS_FILE)),
+    }
 
 
 # ------------------------------------------------------------------------------------------ wipes and accounting

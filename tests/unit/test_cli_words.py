@@ -37,22 +37,80 @@ def test_one_thing_is_one() -> None:
     assert [count(number, "docking") for number in (1, 2)] == ["1 docking", "2 dockings"]
 
 
-def test_status_of_a_station_with_one_of_each(capsys: pytest.CaptureFixture[str]) -> None:
-    keys = ("segments", "dockings", "bytes", "reread", "replicated", "retired", "wiped", "undetermined")
+TOTALS = (
+    *("segments", "dockings", "bytes", "quarantined", "reread", "replicated", "retired", "wiped", "anomalies"),
+    "undetermined",
+)
+
+
+def told(capsys: pytest.CaptureFixture[str], **changes: Any) -> str:
+    """Give what `edged status` says of an answer, when it is piped."""
     answer: dict[str, Any] = defaultdict(list)
     answer |= {
         "station": "st-07",
         "version": "0",
         "running_since": "",
-        "totals": dict.fromkeys(keys, 1),
+        "totals": dict.fromkeys(TOTALS, 0),
         "ledger": {"origin": "o", "size": 1, "published": 1},
         "accepting": True,
     }
-    _show(answer)
-    said = capsys.readouterr().out
+    _show(answer | changes)
+    return capsys.readouterr().out
+
+
+def test_status_of_a_station_with_one_of_each(capsys: pytest.CaptureFixture[str]) -> None:
+    said = told(capsys, totals=dict.fromkeys(TOTALS, 1))
     assert "1 segment (1 B) from 1 docking" in said
     assert "1 entry, all of them" in said
     assert not re.search(r"\b1 (segments|dockings|entries)\b", said)
+
+
+def test_status_says_what_is_in_quarantine_and_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    said = told(capsys, totals=dict.fromkeys(TOTALS, 0) | {"quarantined": 2})
+    assert "  2 segments in quarantine: kept, but not trusted\n" in said
+    assert "`edged ledger show --type anomaly` says which" in said
+    assert "quarantine" not in told(capsys)
+
+
+def test_status_names_what_waits_for_its_recorder(capsys: pytest.CaptureFixture[str]) -> None:
+    parked = [
+        {"recorder": "rec-0001", "path": f"20261121/{n}.mp4", "bytes": 8 << 20, "of_bytes": 20 << 20} for n in range(6)
+    ]
+    unsealed = [{"recorder": "rec-0002", "path": "20261121/whole.mp4", "file": "/srv/vault/x"}]
+    said = told(capsys, parked=parked, unsealed=unsealed)
+    assert "    rec-0001  20261121/4.mp4  8.4 MB of 21.0 MB\n    … (--json lists more)\n" in said
+    assert "20261121/5.mp4" not in said
+    assert "  1 copy without an entry" in said
+    assert "    rec-0002  20261121/whole.mp4\n" in said
+
+
+def test_bays_are_never_cut_however_long_their_names(capsys: pytest.CaptureFixture[str]) -> None:
+    bay = {"phase": "copying", "files_done": 10, "files": 400, "bytes_done": 10**11, "bytes": 2 * 10**11, "text": ""}
+    far = {"bytes_per_second": 123_456_789, "seconds_left": 7_500, "removable": False, "lamp": "busy"}
+    kept = {"lamp": "attention", "removable": True, "text": "Look at it."}
+    bays = [
+        bay | far | {"bay": "bay-on-the-left-32", "recorder": "R" * 64},
+        bay | far | kept | {"bay": "bay-1", "recorder": None},
+    ]
+    lines = told(capsys, bays=bays).splitlines()
+    (head, first, second) = lines[lines.index("") + 1 :][:3]
+    assert head.split() == ["Bay", "Recorder", "State", "Files", "Read", "Rate", "Left", "Out?"]
+    assert first.split("  ") == [
+        *(
+            "bay-on-the-left-32",
+            "R" * 64,
+            "copying",
+            "10/400",
+            "100.0 GB of 200.0 GB",
+            "123.5 MB/s",
+            "2 h 05 min",
+            "no",
+        ),
+    ]
+    assert second.endswith("  yes !")
+    assert head.index("Rate") == first.index("123.5") == second.index("123.5")
+    assert "! bay-1: Look at it." in lines
+    assert "…" not in "".join(lines)
 
 
 def test_type_that_nobody_knows_is_told(edged: Caller, used: Made) -> None:

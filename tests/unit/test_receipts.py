@@ -64,7 +64,7 @@ def other(tmp_path: Path) -> Iterator[Stored]:
 
 
 def plain(stored: Stored, **asked: Any) -> dict[str, Any]:
-    return dict(asked_receipt(stored.parts.book, asked).plain())
+    return dict(asked_receipt(stored.parts.book, asked, stored.parts.config).plain())
 
 
 def code(stored: Stored, **asked: Any) -> Receipt:
@@ -116,15 +116,15 @@ def test_last_and_bay_mean_the_newest(made: Stored) -> None:
 )
 def test_question_that_names_no_docking_is_refused(made: Stored, asked: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
-        asked_receipt(made.parts.book, asked)
+        asked_receipt(made.parts.book, asked, made.parts.config)
 
 
 def test_docking_that_goes_on_has_no_receipt(other: Stored) -> None:
     other.parts.book.ledger.append(docked({})[0])
     with pytest.raises(UnavailableError, match="is not over"):
-        asked_receipt(other.parts.book, {"docking": "dk-20261121-00000001"})
+        asked_receipt(other.parts.book, {"docking": "dk-20261121-00000001"}, other.parts.config)
     with pytest.raises(UsageError, match="No docking has ended"):
-        asked_receipt(other.parts.book, LAST)
+        asked_receipt(other.parts.book, LAST, other.parts.config)
 
 
 def test_docking_that_is_not_published_yet_has_no_code(other: Stored, edged: Caller) -> None:

@@ -11,12 +11,13 @@ import pytest
 
 from edged.config import StationConfig, parse_toml
 from edged.errors import StorageError, UnavailableError, UnreadableError
+from edged.evidence.ids import DockingId
 from edged.station.assembly import build_jobs
 from edged.station.jobs.retire import RetireJob
 from edged.stores.directory import DirectorySettings
 from edged.stores.port import MissingError
 from edged.vault.place import CHUNKS_FILE
-from tests.unit.book_station import derived
+from tests.unit.book_station import cleared, derived, docked, sighted, undocked, wiped
 from tests.unit.retiring_station import DAYS, FILES, TERM, A, B, Retiring, Shifted, make_retiring
 from tests.unit.stored_station import NEVER
 
@@ -230,6 +231,43 @@ def test_file_that_a_recorder_may_still_hold_stays(station: Retiring) -> None:
     station.dock_again("dk-20261122-00000001", ends=True)
     stays(station, A)
     assert station.phases(B) == ["ordered", "done"]
+
+
+COPY = "20261121/copy-of-a.mp4"
+
+
+def dock_with_copy(station: Retiring, name: str, outcome: str, *, gone: str | None = None) -> None:
+    """Have the recorder come with the first file twice on it, and leave when one of them was erased."""
+    book, docking, segment = station.stored.parts.book, DockingId(name), station.id(A)
+    body, document = docked({A: FILES[A], COPY: FILES[A]}, docking)
+    book.ledger.append(body, documents=[document])
+    book.ledger.append(sighted(A, segment, docking), sighted(COPY, segment, docking))
+    proofs = [row.ref for row in book.facts.replicas(segment)]
+    clearance = book.ledger.append(cleared([(segment, A), (segment, COPY)], proofs, docking))[0].ref
+    for path in (A, COPY):
+        outcome_of = "gone" if path == gone else "present"
+        book.ledger.append(wiped(path, FILES[A], clearance, docking=docking, outcome=outcome_of))
+    book.ledger.append(undocked(docking, outcome, 1))
+
+
+@pytest.mark.parametrize("gone", [A, COPY])
+def test_file_that_a_recorder_may_still_hold_under_another_name_stays(nas: Retiring, gone: str) -> None:
+    dock_with_copy(nas, "dk-20261122-00000001", "kept", gone=gone)
+    stays(nas)
+    nas.dock_again("dk-20261123-00000001", bay="intake-12345678", ends=True)
+    stays(nas)
+
+
+def test_file_that_a_docking_saw_before_another_was_cut_short_stays(nas: Retiring) -> None:
+    dock_with_copy(nas, "dk-20261122-00000001", "kept")
+    book, docking, segment = nas.stored.parts.book, DockingId("dk-20261123-00000001"), nas.id(A)
+    body, document = docked({A: FILES[A], COPY: FILES[A]}, docking)
+    book.ledger.append(body, documents=[document])
+    book.ledger.append(sighted(A, segment, docking))
+    proofs = [row.ref for row in book.facts.replicas(segment)]
+    clearance = book.ledger.append(cleared([(segment, A)], proofs, docking))[0].ref
+    book.ledger.append(wiped(A, FILES[A], clearance, docking=docking), undocked(docking, "interrupted", 1))
+    stays(nas)
 
 
 def test_file_that_was_handed_in_goes(nas: Retiring) -> None:

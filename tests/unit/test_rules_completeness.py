@@ -1,5 +1,6 @@
 """Whether a case is complete: tables of what is held, and what the answer lacks."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -143,6 +144,24 @@ def test_two_pieces_of_work_have_no_gap_between_them() -> None:
 )
 def test_footage_that_cannot_be_trusted_or_played_is_lacking(film: Footage, words: str) -> None:
     assert words in lacking(answer(footage("B", 0, 10), film))
+
+
+def test_settings_and_logs_need_not_be_played_and_are_no_footage() -> None:
+    settings = footage("DEVICE.INI", 0, 0, form="other", end=None)
+    assert answer(footage("A", 0, 10), settings).complete
+    assert "Stage enforcement" in lacking(answer(settings))
+
+
+def test_a_file_in_quarantine_that_was_taken_whole_later_is_not_lacking() -> None:
+    bad = footage("A", 0, 10, quarantined=True)
+    told = [noted("partly-unreadable", segment=bad.segment), noted("recording-incomplete", segment=bad.segment)]
+    assert not answer(bad, footage("A2", 0, 10), noted=told).complete
+    later = replace(bad, whole_in=DockingId("dk-2"))
+    found = answer(later, footage("A2", 0, 10), noted=told)
+    assert found.complete, lacking(found)
+    assert any("dk-2 took them whole" in each.en and "A.MP4" in each.en for each in found.unknown)
+    other = noted("partly-unreadable", segment=SegmentId("sg-A2"))
+    assert not answer(later, footage("A2", 0, 10), noted=[*told, other]).complete
 
 
 def test_files_that_nobody_took_are_lacking_and_those_taken_later_are_not() -> None:

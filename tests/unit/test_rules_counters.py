@@ -1,5 +1,6 @@
 """A recorder's own numbers: what is left out, and what only looks like it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -85,6 +86,21 @@ def test_numbers_are_left_out(
 def test_a_gap_of_the_card_that_was_partly_taken_in_before_names_the_rest() -> None:
     earlier = [file(n, n, sealed=n) for n in (4, 5, 7, 9)]
     assert skips(count([file(3, 3), file(10, 10)], earlier, None)) == [(6, 6, 1), (8, 8, 1)]
+
+
+def test_what_was_handed_in_fills_gaps_and_makes_none() -> None:
+    taken = files(1, 2, 3, sealed=1)
+    by_hand = [replace(each, handed_in=True) for each in files(4, 5, at=3, sealed=4)]
+    assert count(files(6, 7, at=5), [*taken, *by_hand], "recorder").findings == ()
+    odd = [replace(each, handed_in=True) for each in files(900, at=3, sealed=4)]
+    assert count(files(4, 5, at=5), [*taken, *odd], "recorder").findings == ()
+    assert count(files(4, 5, at=5), odd, "recorder").findings == ()
+    # It was handed in before the recorder's own files were sealed.
+    before = [replace(each, handed_in=True) for each in files(4, 5, at=3, sealed=1)]
+    assert count(files(6, at=5), [*files(1, 2, 3, sealed=3), *before], "recorder").findings == ()
+    # A number of years ago says nothing of today's.
+    ago = [replace(each, handed_in=True) for each in files(4, 5, at=-1000 * DAY, sealed=1)]
+    assert skips(count(files(6, at=5), [*files(1, 2, 3, sealed=3), *ago], "recorder")) == [(4, 5, 2)]
 
 
 def test_the_files_on_both_sides_are_named() -> None:

@@ -125,6 +125,16 @@ def test_a_number_that_is_left_out_on_a_card_or_between_two(parts: Parts) -> Non
     ]
 
 
+def test_a_recording_that_is_sealed_anew_with_other_bytes_begins_no_new_count(parts: Parts) -> None:
+    files = card(1, 2, 3, 4, 5)
+    row = dock(parts, MONDAY, files)
+    take(parts, MONDAY, files)
+    assert judge(parts, row, files) == []
+    erase(parts, MONDAY, {path: data for path, data in files.items() if path != name(5)})
+    parts.book.ledger.append(undocked(MONDAY))
+    assert whole(parts, TUESDAY, {name(5): b"longer by now"}) == []
+
+
 def test_a_file_that_could_not_be_read_leaves_out_no_number(parts: Parts) -> None:
     files = card(1, 2, 3)
     row = dock(parts, MONDAY, files)
@@ -249,6 +259,42 @@ def test_what_a_person_handed_in_is_not_judged(parts: Parts) -> None:
     row = dock(parts, MONDAY, files, bay="intake-1")
     take(parts, MONDAY, files)
     assert judge(parts, row, files) == []
+
+
+def hand_in(parts: Parts, files: Mapping[str, bytes]) -> None:
+    docking = DockingId("dk-20260105-0000000a")
+    dock(parts, docking, files, bay="intake-1")
+    take(parts, docking, files)
+    parts.book.ledger.append(undocked(docking, "kept", len(files)))
+
+
+def test_a_recorder_is_not_accused_by_what_a_person_handed_in_of_it(parts: Parts) -> None:
+    whole(parts, MONDAY, card(1, 2, 3))
+    # A file without its folder, one that was cut, and one that somebody numbered.
+    odd = name(5).replace("_0005", "_0002")
+    hand_in(parts, {name(4, day=6).rpartition("/")[2]: b"6 4", name(5, day=6): b"cut", odd: b"odd"})
+    assert whole(parts, TUESDAY, card(4, 5, 6, day=6)) == []
+
+
+def test_what_was_handed_in_is_not_missed_in_the_recorder_s_count(parts: Parts) -> None:
+    whole(parts, MONDAY, card(1, 2, 3))
+    hand_in(parts, card(4, 5, day=6))
+    assert whole(parts, TUESDAY, card(6, 7, day=6)) == []
+
+
+def test_what_was_handed_in_first_is_judged_all_the_same(parts: Parts) -> None:
+    files = {name(1): b"cut off"}
+    hand_in(parts, {})
+    media = bodies.Unreadable(unreadable=Why.NO_INDEX.value)
+    docking = DockingId("dk-20260105-0000000b")
+    dock(parts, docking, files, bay="intake-2")
+    take(parts, docking, files, media=media)
+    parts.book.ledger.append(undocked(docking, "kept", 1))
+    twice = files | {"COPY/A.MP4": b"cut off"}
+    assert told(whole(parts, MONDAY, twice)) == [
+        ("recording-incomplete", {"why": "no-index", "file": name(1)}),
+        ("same-file-again", {"at": "COPY/A.MP4", "first_at": name(1), "erased_in": None}),
+    ]
 
 
 def test_a_card_that_is_out_of_order_as_a_whole_is_counted(parts: Parts) -> None:

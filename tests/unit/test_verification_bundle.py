@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edged.evidence import bodies
 from edged.evidence.certificates import fingerprint, make_root
-from edged.evidence.ids import DockingId, StationId
+from edged.evidence.ids import DockingId, Sha256, StationId
 from edged.evidence.verification import Trust, sentences, verify
 from edged.evidence.verification.report import BUNDLE_CHECKS, SEGMENT_CHECKS, not_established
 from tests.unit.bundle_station import (
@@ -148,10 +148,40 @@ def test_findings_tell_of_quarantine_and_clocks(tmp_path: Path) -> None:
     station.append(bodies.Undocking(docking=DockingId("d"), outcome="kept", remaining=1))
     report = station.bundle(station.export([segment]), tmp_path / "b").verify(station.trust)
     said = " ".join(each.en for each in report.findings)
-    assert "quarantine (read-error); unreadable bytes: 0–1" in said
+    assert f"{segment} (a) is in quarantine (read-error); unreadable bytes: 0–1." in said
     assert "-90.000 s (± 0.100 s) off the station's" in said
     assert "recorded after it was sealed" in said
     assert failing(report) == set()
+
+
+def test_findings_give_no_bytes_of_a_file_in_quarantine_that_could_be_read(tmp_path: Path) -> None:
+    station = Station(folder=tmp_path)
+    station.genesis()
+    station.dock("d", "r", {"DCIM/A.MP4": b"a"})
+    twice = bodies.Quarantine(code="second-reading-differs", unreadable=(), second_sha256=Sha256("0" * 64))
+    segment = station.seal("d", "r", "DCIM/A.MP4", b"a", quarantine=twice)
+    station.append(bodies.Undocking(docking=DockingId("d"), outcome="kept", remaining=1))
+    report = station.bundle(station.export([segment]), tmp_path / "b").verify(station.trust)
+    assert f"{segment} (DCIM/A.MP4) is in quarantine (second-reading-differs)." in [each.en for each in report.findings]
+
+
+def test_settings_logs_and_positions_are_not_said_to_be_damaged_recordings(tmp_path: Path) -> None:
+    station = Station(folder=tmp_path)
+    station.genesis()
+    card = {"VIDEO/1.MP4": b"v", "VIDEO/2.MP4": b"w", "GPS/1.NMEA": b"g", "DEVICE.INI": b"i", "LOG/1.LOG": b"l"}
+    station.dock("d", "r", card)
+    dark = bodies.Unreadable(unreadable="it is damaged beyond reading")
+    sealed = [station.seal("d", "r", "VIDEO/1.MP4", b"v")]
+    sealed += [
+        station.seal("d", "r", path, card[path], media=dark) for path in ("VIDEO/2.MP4", "DEVICE.INI", "LOG/1.LOG")
+    ]
+    # Beside a film, also what is named as one.
+    sealed += [station.seal("d", "r", "GPS/1.NMEA", b"g", media=dark, side_of=sealed[0])]
+    sealed += [station.seal("d", "r", "VIDEO/1.JPG", b"j", media=dark, side_of=sealed[0])]
+    station.append(bodies.Undocking(docking=DockingId("d"), outcome="kept", remaining=5))
+    report = station.bundle(station.export(sealed), tmp_path / "b").verify(station.trust)
+    said = [each.en for each in report.findings if "cannot be played" in each.en]
+    assert said == ["1 file(s) cannot be played: it is damaged beyond reading: 2.MP4."]
 
 
 def test_a_certificate_revoked_before_signing_fails_identity(case: Case, honest: Forgery) -> None:

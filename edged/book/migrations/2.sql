@@ -94,3 +94,9 @@ CREATE TABLE mark (
 ) STRICT, WITHOUT ROWID;
 -- Segments leave their table only to be projected anew: what was done may be undone then, so all is looked at again.
 CREATE TRIGGER marks_are_made_anew AFTER DELETE ON segment BEGIN DELETE FROM mark; END;
+
+-- Files of a docking that are in quarantine. What two readings of the same docking gave alike since is not any more.
+CREATE VIEW distrusted AS
+SELECT found.docking, found.path FROM found JOIN segment USING (segment) JOIN entry ON entry.position = found.position
+WHERE segment.quarantine IS NOT NULL AND NOT (segment.quarantine = 'second-reading-differs'
+    AND coalesce(json_extract(CAST(entry.bytes AS TEXT), '$.body.second_reading'), '') = 'agrees');

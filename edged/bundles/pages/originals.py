@@ -59,7 +59,13 @@ def _original(
     body = _sealed(account, segment)
     poster = account.posters.get(segment.segment)
     if body is not None:
-        yield tag("div", *_lead(segment, body, poster), kind="lead pictured" if poster else "lead")
+        is_marked = any(
+            each.body.important
+            for each in account.history(segment.segment)
+            if isinstance(each.body, bodies.Segment | bodies.Sighting) and each.body.segment == segment.segment
+        )
+        lead = _lead(segment, body, poster, is_marked=is_marked)
+        yield tag("div", *lead, kind="lead pictured" if poster else "lead")
         yield tag("h4", Words("When, and how sure", "时间及其确定程度"))
         yield table(
             (Words("What", "事项"), Words("When", "时间"), Words("By what", "依据")),
@@ -88,15 +94,15 @@ def _original(
     yield from _history(segment, account, face)
 
 
-def _lead(segment: SegmentReport, body: bodies.Segment, poster: Poster | None) -> Iterator[Markup]:
+def _lead(segment: SegmentReport, body: bodies.Segment, poster: Poster | None, *, is_marked: bool) -> Iterator[Markup]:
     if poster is not None:
         caption = Words("A still from it, made by the station.", "采集站截取的画面。")
         image = picture(poster.mime, poster.data, segment.name or segment.segment)
         yield tag("figure", image, tag("figcaption", caption))
-    yield tag("div", facts(_about(segment, body)))
+    yield tag("div", facts(_about(segment, body, is_marked=is_marked)))
 
 
-def _about(segment: SegmentReport, body: bodies.Segment) -> Iterator[tuple[Content, Content]]:
+def _about(segment: SegmentReport, body: bodies.Segment, *, is_marked: bool) -> Iterator[tuple[Content, Content]]:
     yield Words("On the card", "存储卡上路径"), code(body.path)
     yield "SHA-256", code(body.sha256)
     yield Words("Size", "大小"), amount(body.bytes)
@@ -112,7 +118,7 @@ def _about(segment: SegmentReport, body: bodies.Segment) -> Iterator[tuple[Conte
         kinds = [str(each) for each in (body.media.container, body.media.video, body.media.audio) if each]
         lasts = "" if body.media.duration_ms is None else f", {body.media.duration_ms / 1000:.3f} s"
         yield Words("Content", "内容"), ", ".join(kinds) + lasts
-    if body.important:
+    if is_marked:
         yield Words("Mark", "标记"), Words("marked as important on the recorder", "在记录仪上标为重要")
     if body.side_of is not None:
         yield Words("Belongs to", "从属于"), code(body.side_of)

@@ -201,6 +201,8 @@ def _told(body: bodies.Body, face: Face) -> Iterator[Words]:  # noqa: C901, PLR0
                 f"The same bytes were met at {body.path} in {body.docking}.",
                 f"在 {body.docking} 的 {body.path} 处见到相同内容。",
             )
+            if body.important:
+                yield Words("There it is marked as important.", "该处标为重要。")
         case bodies.Undocking():
             how = worded(body.outcome)
             yield Words(

@@ -14,6 +14,8 @@ from edged.evidence import bodies
 from edged.evidence.verification.words import Words
 
 _KEY: Final = re.compile(r"\{([a-z0-9_]+)\}")
+_OFFSETS: Final = ("ahead_ms", "behind_ms")
+"""Keys that are in no detail: how far a clock was ahead, or behind, by `offset_ms`."""
 _LONGEST: Final = 120
 """Characters of a text out of a detail."""
 
@@ -31,6 +33,7 @@ NAMES: Final[Mapping[str, Words]] = MappingProxyType(
             "a file changed before it was to be erased; it was left", "文件在清除前改变，予以保留"
         ),
         "unreadable-before-wipe": Words("a file could not be read again; it was left", "文件清除前无法复读，予以保留"),
+        "not-erased": Words("the card did not let a file be erased; it was left", "存储卡未能清除文件，文件仍在"),
         "not-writable": Words("the card cannot be written to", "存储卡不可写"),
         "unlock-command-failed": Words("the program that unlocks the recorder failed", "记录仪解锁程序失败"),
         "clock-command-failed": Words("the program that sets the recorder's clock failed", "记录仪校时程序失败"),
@@ -164,8 +167,12 @@ _TOLD: Final[Mapping[str, tuple[Words, ...]]] = MappingProxyType(
         ),
         "recorder-clock-off": (
             Words(
-                "{offset_ms} seconds off the station's when it was connected, to within {uncertainty_ms}",
-                "接入时与采集站相差 {offset_ms} 秒，不确定度 {uncertainty_ms} 秒",
+                "{ahead_ms} seconds ahead of the station's when it was connected, to within {uncertainty_ms}",
+                "接入时比采集站快 {ahead_ms} 秒，不确定度 {uncertainty_ms} 秒",
+            ),
+            Words(
+                "{behind_ms} seconds behind the station's when it was connected, to within {uncertainty_ms}",
+                "接入时比采集站慢 {behind_ms} 秒，不确定度 {uncertainty_ms} 秒",
             ),
         ),
         "recorder-clock-drifts": (
@@ -240,7 +247,7 @@ def _filled(text: str, body: bodies.Anomaly) -> str | None:
     """Fill in what the detail says; None where it does not say it."""
     values = {}
     for key in _KEY.findall(text):
-        value = body.detail.get(key)
+        value = _offset(body, key) if key in _OFFSETS else body.detail.get(key)
         number = _number(value)
         if number is not None:
             values[key] = _seconds(number) if key.endswith("_ms") else str(number)
@@ -249,6 +256,12 @@ def _filled(text: str, body: bodies.Anomaly) -> str | None:
         else:
             return None
     return _KEY.sub(lambda match: values[match[1]], text)
+
+
+def _offset(body: bodies.Anomaly, key: str) -> int | None:
+    """Give what the detail's `offset_ms` is without its sign, for the one of the two keys that its sign speaks of."""
+    offset = _number(body.detail.get("offset_ms"))
+    return None if offset is None or (offset < 0) != (key == "behind_ms") else abs(offset)
 
 
 def _number(value: object) -> int | None:

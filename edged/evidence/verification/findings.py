@@ -15,6 +15,7 @@ from edged.evidence.certificates import key_bytes
 from edged.evidence.digests import sha256_hex
 from edged.evidence.entry import Entry
 from edged.evidence.ids import bundle_name
+from edged.evidence.media_names import is_named_as_media
 from edged.evidence.verification.anchors import Anchors
 from edged.evidence.verification.anomalies import meaning
 from edged.evidence.verification.layout import Layout, LogId
@@ -76,10 +77,11 @@ def of_anchors(anchors: Anchors, trust: Trust) -> Iterator[Words]:
 def _of_segment(segment: bodies.Segment, sealed_at: datetime) -> Iterator[Words]:
     name = segment.segment
     if segment.quarantine is not None:
-        ranges = ", ".join(f"{start}–{end}" for start, end in segment.quarantine.unreadable[:3]) or "-"
+        code, path = segment.quarantine.code, segment.path
+        ranges = shown([f"{start}–{end}" for start, end in segment.quarantine.unreadable])
         yield Words(
-            f"{name} is in quarantine ({segment.quarantine.code}); unreadable bytes: {ranges}.",
-            f"{name} 处于隔离（{segment.quarantine.code}）；无法读取的字节：{ranges}。",
+            f"{name} ({path}) is in quarantine ({code}){f'; unreadable bytes: {ranges}' if ranges else ''}.",
+            f"{name}（{path}）处于隔离（{code}）{f'；无法读取的字节：{ranges}' if ranges else ''}。",
         )
     end = _moment(segment.recorded.end or segment.recorded.start)
     ahead = timedelta(milliseconds=CLOCK_TOLERANCE_MS + segment.recorded.uncertainty_ms)
@@ -91,10 +93,10 @@ def _of_segment(segment: bodies.Segment, sealed_at: datetime) -> Iterator[Words]
 
 
 def _unreadable(segments: Sequence[bodies.Segment]) -> Iterator[Words]:
-    """Name the files that cannot be played, together where the reason is the same."""
+    """Name the files that cannot be played and should, by their names, together where the reason is the same."""
     names = defaultdict(list)
     for each in segments:
-        if isinstance(each.media, bodies.Unreadable):
+        if isinstance(each.media, bodies.Unreadable) and each.side_of is None and is_named_as_media(each.path):
             names[each.media.unreadable].append(bundle_name(each.path))
     for reason, found in names.items():
         some = ", ".join(sorted(found)[:_NAMED])

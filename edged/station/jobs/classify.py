@@ -3,7 +3,7 @@
 import json
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from pydantic import JsonValue
@@ -17,7 +17,7 @@ from edged.evidence.bodies import Anomaly, Subject
 from edged.evidence.entry import parse
 from edged.rules.cases import CaseRecord, SegmentClaims
 from edged.rules.classification import ClassificationFact, Contradiction, Decision, classify, supersede
-from edged.station.due import Due
+from edged.station.due import Due, Mark
 from edged.station.parts import Parts
 from edged.station.worker import IDLE_SECONDS
 
@@ -59,7 +59,10 @@ class FeedJob:
 
 
 class ClassifyJob:
-    """Classifies each segment once it is sealed, and what has no case or term again when the feed brings cases."""
+    """Classifies each segment once it is sealed, and what has no case or term again when the feed brings cases.
+
+    What is met again marked as important, and was not so when it was sealed, is classified again with its side files.
+    """
 
     name = "classify"
     idle_seconds = IDLE_SECONDS
@@ -68,6 +71,7 @@ class ClassifyJob:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._due = Due(parts.book, "classify", parts.book.facts.unclassified)
+        self._marked = Mark(parts.book.work, "classify marked")
         self._reconsidered: int | None = 0
         """Position up to which unsettled segments were looked at with the cases known now; None: all were."""
 
@@ -83,6 +87,8 @@ class ClassifyJob:
         if fresh and not stop.is_set():
             self._classify(fresh)
             return True
+        if self._look_at_marked():
+            return True
         after = self._reconsidered
         if after is None:
             return False
@@ -92,7 +98,18 @@ class ClassifyJob:
         self._classify(again)
         return bool(again)
 
-    def _classify(self, segments: list[SegmentRow]) -> None:
+    def _look_at_marked(self) -> bool:
+        """Look again at what was met marked as important since; gives whether there may be more."""
+        book, after = self._parts.book, self._marked.position
+        newest = book.ledger.last_position()
+        found = [] if newest == after else book.facts.marked_again(after=after, most=_BATCH)
+        for segment in found:
+            self._classify([segment, *book.facts.side_files(segment.segment)])
+        is_all = len(found) < _BATCH
+        self._marked.move(newest if is_all else found[-1].marked_at)
+        return not is_all
+
+    def _classify(self, segments: Sequence[SegmentRow]) -> None:
         book = self._parts.book
         for segment in segments:
             claims = self._claims(segment)

@@ -39,14 +39,25 @@ class RereadJob:
     def step(self, stop: threading.Event) -> bool:
         """Re-read a batch; raises NoProofError where reading back means nothing."""
         due = self._later.ready(self._due.rows(_BATCH + self._later.put_off))
-        self._later.each(due, lambda segment: self._reread(segment, stop))
+        try:
+            self._later.each(due, lambda segment: self._reread(segment, stop))
+        except StorageError:
+            # Those who wait for these copies look what is to be waited for.
+            self._parts.pulse.beat()
+            raise
         return bool(due)
 
     def _reread(self, segment: SegmentRow, stop: threading.Event) -> None:
         parts = self._parts
         where = parts.place_of(segment)
-        sealed = parts.sealed_digests(segment)
-        found = reread(parts.vault.original(where), stop=stop, on_bytes=partial(parts.live.secured, segment.docking))
+        told = partial(parts.live.secured, segment.docking)
+        try:
+            sealed = parts.sealed_digests(segment)
+            found = reread(parts.vault.original(where), stop=stop, on_bytes=told)
+        except StorageError:
+            parts.unread[segment.segment] = parts.unread.get(segment.segment, 0) + 1
+            raise
+        parts.unread.pop(segment.segment, None)
         if found.digests != sealed:
             self._report(segment, found.digests.sha256)
             return

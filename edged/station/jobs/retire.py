@@ -149,28 +149,31 @@ class RetireJob:
         return replica.locked_until is None or from_rfc3339(replica.locked_until) <= self._parts.clock.now()
 
     def _is_wanted(self, segment: SegmentId) -> bool:
-        """Say whether a docking that goes on refers to a segment, or a recorder may still hold it.
+        """Say whether a docking that goes on refers to a segment, or a recorder may still hold it, at any path.
 
         Without the vault's copy such a recorder could not be cleared any more. A file that was handed in, or one of a
         station that erases nothing, is never cleared.
         """
         parts = self._parts
-        last: tuple[str, str] | None = None
-        gone: set[tuple[str, str]] = set()
         dockings: set[str] = set()
+        held: set[str] = set()
+        """Paths at which the recorder had it when it was last looked through, less those that were erased."""
         for position in parts.book.ledger.positions_naming("segment", segment):
             body = parse(parts.book.ledger.bytes_at(position)).body
             if isinstance(body, bodies.Segment | bodies.Sighting):
-                last = body.docking, body.path
-                dockings.add(body.docking)
-            elif isinstance(body, bodies.Wipe) and body.outcome == "gone":
-                gone.add((body.docking, body.path))
-        rows = {name: parts.book.facts.docking(name) for name in dockings}
-        if last is None or any(row is None or row.outcome is None for row in rows.values()):
-            return True
-        docking = rows[last[0]]
-        handed_in = docking is not None and docking.bay.startswith("intake-")
-        return not (last in gone or handed_in or parts.config.bays.wipe == "never")
+                docking = parts.book.facts.docking(body.docking)
+                if docking is None or docking.outcome is None:
+                    return True
+                if docking.handed_in:
+                    continue
+                # One that was cut short did not see all of the card: what the one before it saw may still be there.
+                if docking.docking not in dockings and docking.outcome != "interrupted":
+                    held.clear()
+                dockings.add(docking.docking)
+                held.add(body.path)
+            elif isinstance(body, bodies.Wipe) and body.outcome == "gone" and body.docking in dockings:
+                held.discard(body.path)
+        return bool(held) and parts.config.bays.wipe != "never"
 
     # ---------------------------------------------------------------------------------- asking the store
 

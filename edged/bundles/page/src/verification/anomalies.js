@@ -8,6 +8,7 @@
 import { Words } from "./words.js";
 
 const KEY = /\{([a-z0-9_]+)\}/g;
+const OFFSETS = ["ahead_ms", "behind_ms"]; // in no detail: how far a clock was ahead, or behind, by `offset_ms`
 const LONGEST = 120; // characters of a text out of a detail
 
 /** What each kind is called. */
@@ -22,6 +23,7 @@ const NAMES = {
   "changed-after-inventory": ["a file changed after it was listed", "文件在列出之后改变"],
   "changed-before-wipe": ["a file changed before it was to be erased; it was left", "文件在清除前改变，予以保留"],
   "unreadable-before-wipe": ["a file could not be read again; it was left", "文件清除前无法复读，予以保留"],
+  "not-erased": ["the card did not let a file be erased; it was left", "存储卡未能清除文件，文件仍在"],
   "not-writable": ["the card cannot be written to", "存储卡不可写"],
   "unlock-command-failed": ["the program that unlocks the recorder failed", "记录仪解锁程序失败"],
   "clock-command-failed": ["the program that sets the recorder's clock failed", "记录仪校时程序失败"],
@@ -70,7 +72,10 @@ const TOLD = {
     ["{at} holds again what the station erased there in {erased_in}", "{at} 再次出现采集站在 {erased_in} 已清除的内容"],
     ["{at} holds the same bytes as {first_at}", "{at} 与 {first_at} 内容相同"],
   ],
-  "recorder-clock-off": [["{offset_ms} seconds off the station's when it was connected, to within {uncertainty_ms}", "接入时与采集站相差 {offset_ms} 秒，不确定度 {uncertainty_ms} 秒"]],
+  "recorder-clock-off": [
+    ["{ahead_ms} seconds ahead of the station's when it was connected, to within {uncertainty_ms}", "接入时比采集站快 {ahead_ms} 秒，不确定度 {uncertainty_ms} 秒"],
+    ["{behind_ms} seconds behind the station's when it was connected, to within {uncertainty_ms}", "接入时比采集站慢 {behind_ms} 秒，不确定度 {uncertainty_ms} 秒"],
+  ],
   "recorder-clock-drifts": [["{least_a_day_ms} to {most_a_day_ms} seconds a day since {since}, by {readings} readings", "自 {since} 起每日 {least_a_day_ms} 至 {most_a_day_ms} 秒，依据 {readings} 次比对"]],
   "recorder-clock-jumped": [["{offset_ms} seconds off the station's when it was connected, and {before_least_ms} to {before_most_ms} at {since}", "接入时与采集站相差 {offset_ms} 秒，而在 {since} 时相差 {before_least_ms} 至 {before_most_ms} 秒"]],
   "recorded-times-differ": [["the name of {path} says {name}, its content {container}: {by_ms} seconds more", "{path} 的文件名为 {name}，内容为 {container}：多 {by_ms} 秒"]],
@@ -107,13 +112,20 @@ export function meaning({ kind, detail }) {
 function filled(text, detail) {
   let lacks = false;
   const said = text.replace(KEY, (_, key) => {
-    const found = value(detail, key);
+    const found = OFFSETS.includes(key) ? offset(detail, key) : value(detail, key);
     if (whole(found)) return key.endsWith("_ms") ? seconds(found) : String(found);
     if (typeof found === "string") return shortened(found);
     lacks = true;
     return "";
   });
   return lacks ? null : said;
+}
+
+/** Give what `offset_ms` is without its sign, for the one of the two keys that its sign speaks of. */
+function offset(detail, key) {
+  const found = value(detail, "offset_ms");
+  if (!whole(found) || found < 0 !== (key === "behind_ms")) return undefined;
+  return found < 0 ? -found : found;
 }
 
 function value(detail, key) {

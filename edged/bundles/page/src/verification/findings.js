@@ -7,6 +7,7 @@
 import { hex, sha256Hex } from "../evidence/bytes.js";
 import { media } from "../evidence/bodies.js";
 import { bundleName } from "../evidence/ids.js";
+import { isNamedAsMedia } from "../evidence/media_names.js";
 import { isoformat, parseInstant, rfc3339 } from "../evidence/times.js";
 import { meaning } from "./anomalies.js";
 import { bodyOf } from "./sealed.js";
@@ -60,11 +61,12 @@ function ofSegment(segment, sealedAt) {
   const found = [];
   const name = segment.segment;
   if (segment.quarantine !== null) {
-    const ranges = segment.quarantine.unreadable.slice(0, 3).map(([start, end]) => `${start}–${end}`).join(", ") || "-";
+    const { code, unreadable } = segment.quarantine;
+    const ranges = some(unreadable.map(([start, end]) => `${start}–${end}`));
     found.push(
       new Words(
-        `${name} is in quarantine (${segment.quarantine.code}); unreadable bytes: ${ranges}.`,
-        `${name} 处于隔离（${segment.quarantine.code}）；无法读取的字节：${ranges}。`,
+        `${name} (${segment.path}) is in quarantine (${code})${ranges ? `; unreadable bytes: ${ranges}` : ""}.`,
+        `${name}（${segment.path}）处于隔离（${code}）${ranges ? `；无法读取的字节：${ranges}` : ""}。`,
       ),
     );
   }
@@ -81,11 +83,11 @@ function ofSegment(segment, sealedAt) {
   return found;
 }
 
-/** Name the files that cannot be played, together where the reason is the same. */
+/** Name the files that cannot be played and should, by their names, together where the reason is the same. */
 function unreadable(segments) {
   const names = new Map();
   for (const each of segments) {
-    if (media(each.media) === null) continue;
+    if (media(each.media) === null || each.side_of !== null || !isNamedAsMedia(each.path)) continue;
     const reason = each.media.unreadable;
     if (!names.has(reason)) names.set(reason, []);
     names.get(reason).push(bundleName(each.path));
