@@ -11,7 +11,7 @@ import hashlib
 import logging
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, Literal
 
 from edged.bays.inventory import take_inventory
@@ -50,13 +50,20 @@ def wipe_order(paths: Iterable[str], profile: Profile) -> list[str]:
     return sorted(paths, key=lambda path: (profile.names_itself_by(path), profile.match(path) is not None, path))
 
 
-def erase(
-    root: Root, path: str, expected: Sha256, stop: threading.Event, *, unchanged: tuple[int, int] | None = None
+def erase(  # noqa: PLR0913 - which file, what it must be, and who is told
+    root: Root,
+    path: str,
+    expected: Sha256,
+    stop: threading.Event,
+    *,
+    unchanged: tuple[int, int] | None = None,
+    on_bytes: Callable[[int], None] = lambda _: None,
 ) -> Outcome:
     """Erase one cleared file and say what became of it; a file that is gone already is `gone`.
 
     `unchanged` is given for a file on a card that stayed mounted read-only since all of it was read as `expected`:
-    its length and time of last change then, which it must still have; it is not read another time.
+    its length and time of last change then, which it must still have; it is not read another time. `on_bytes` is told
+    the size of every buffer that is.
 
     Raises DifferentError, NotAFileError, RecorderGoneError or RecorderError with the card unchanged, and
     StoppedError likewise. When the file system was told to remove the name and did not, NotErasedError: what is true
@@ -66,7 +73,7 @@ def erase(
     try:
         with opened_folder(root, folders) as parent:
             if unchanged is None:
-                _compare(root, parent, name, expected, stop)
+                _compare(root, parent, name, expected, stop, on_bytes)
             else:
                 _compare_state(root, parent, name, unchanged)
             if not _remove(parent, name):
@@ -124,7 +131,14 @@ def _compare_state(root: Root, parent: int, name: bytes, expected: tuple[int, in
         raise DifferentError("A file on the card is not the one that was cleared; it stays there.")
 
 
-def _compare(root: Root, parent: int, name: bytes, expected: Sha256, stop: threading.Event) -> None:
+def _compare(  # noqa: PLR0913, PLR0917 - which file, what it must be, and who is told
+    root: Root,
+    parent: int,
+    name: bytes,
+    expected: Sha256,
+    stop: threading.Event,
+    on_bytes: Callable[[int], None],
+) -> None:
     """Read the whole file under `name`; raise unless it is the expected one and still stands under that name."""
     fd = open_in(root, parent, name)
     try:
@@ -139,6 +153,7 @@ def _compare(root: Root, parent: int, name: bytes, expected: Sha256, stop: threa
                 raise StoppedError("Erasing was interrupted by a shutdown before anything was removed.")
             digest.update(buffer)
             left -= len(buffer)
+            on_bytes(len(buffer))
         after = os.fstat(fd)
         named = os.stat(name, dir_fd=parent, follow_symlinks=False)
     except FileNotFoundError as error:

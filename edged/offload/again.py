@@ -33,14 +33,33 @@ class Different:
     """Of bytes, a chunk each, in which they differ; whole chunks, not the bytes themselves."""
 
 
+def bytes_again(size_bytes: int, how: Second) -> int:
+    """Give how much of a file is read a second time."""
+    match how:
+        case "off":
+            return 0
+        case "sampled":
+            return min(size_bytes, _SAMPLE * CHUNK_BYTES)
+        case "full":
+            return size_bytes
+
+
 def read_again(  # noqa: PLR0913 - two readings, and how the second is made
-    fd: int, first: Digests, how: Second, *, forget: Callable[[], None], stop: Event, chance: random.Random
+    fd: int,
+    first: Digests,
+    how: Second,
+    *,
+    forget: Callable[[], None],
+    stop: Event,
+    chance: random.Random,
+    on_bytes: Callable[[int], None] = lambda _: None,
 ) -> Different | None:
     """Read an open file of a card a second time and say whether it gives what it gave `first`.
 
-    `forget` drops what the kernel remembers of the card. A sample that differs has the whole file read. Bytes that
-    cannot be read now are different. Raises StoppedError.
+    `forget` drops what the kernel remembers of the card; `on_bytes` is told the size of every buffer read. A sample
+    that differs has the whole file read. Bytes that cannot be read now are different. Raises StoppedError.
     """
+    reading = _Reading(fd, stop, on_bytes)
     if how == "off" or not first.parts:
         return None
     os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -50,13 +69,13 @@ def read_again(  # noqa: PLR0913 - two readings, and how the second is made
     if how == "sampled":
         inner = every[1:-1]
         chosen = {0, every[-1], *chance.sample(inner, min(len(inner), _SAMPLE - 2))}
-        differ = {at for at in chosen if _chunk(fd, at, stop) != first.parts[at]}
+        differ = {at for at in chosen if reading.chunk(at) != first.parts[at]}
         if not differ:
             return None
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
         forget()
     whole = Digester()
-    second = [_chunk(fd, at, stop, whole) for at in every]
+    second = [reading.chunk(at, whole) for at in every]
     differ |= {at for at in every if second[at] != first.parts[at]}
     found = whole.finish()
     if not differ and found.sha256 == first.sha256:
@@ -65,21 +84,30 @@ def read_again(  # noqa: PLR0913 - two readings, and how the second is made
     return Different(second_sha256=None if None in second else found.sha256, ranges=tuple(ranges))
 
 
-def _chunk(fd: int, at: int, stop: Event, whole: Digester | None = None) -> bytes | None:
-    """Digest one chunk of a file; None if it cannot be read."""
-    digester = Digester()
-    with memoryview(bytearray(BUFFER_BYTES)) as buffer:
-        for offset in range(at * CHUNK_BYTES, (at + 1) * CHUNK_BYTES, BUFFER_BYTES):
-            if stop.is_set():
-                raise StoppedError("The second reading of a file was stopped.")
-            try:
-                got = read_at(fd, buffer, offset)
-            except OSError:
-                return None
-            digester.update(buffer[:got])
-            if whole is not None:
-                whole.update(buffer[:got])
-            if got < BUFFER_BYTES:
-                break
-    parts = digester.finish().parts
-    return parts[0] if parts else None
+class _Reading:
+    """The second reading of one file."""
+
+    def __init__(self, fd: int, stop: Event, on_bytes: Callable[[int], None]) -> None:
+        self._fd = fd
+        self._stop = stop
+        self._on_bytes = on_bytes
+
+    def chunk(self, at: int, whole: Digester | None = None) -> bytes | None:
+        """Digest one chunk; None if it cannot be read."""
+        digester = Digester()
+        with memoryview(bytearray(BUFFER_BYTES)) as buffer:
+            for offset in range(at * CHUNK_BYTES, (at + 1) * CHUNK_BYTES, BUFFER_BYTES):
+                if self._stop.is_set():
+                    raise StoppedError("The second reading of a file was stopped.")
+                try:
+                    got = read_at(self._fd, buffer, offset)
+                except OSError:
+                    return None
+                self._on_bytes(got)
+                digester.update(buffer[:got])
+                if whole is not None:
+                    whole.update(buffer[:got])
+                if got < BUFFER_BYTES:
+                    break
+        parts = digester.finish().parts
+        return parts[0] if parts else None

@@ -153,9 +153,9 @@ def _against_all(facts: ClearanceFacts) -> Iterator[str]:
     if facts.wipe != "after-clearance":
         yield "The station is set never to erase recorders."
     if facts.unsealed != 0:
-        yield f"{facts.unsealed} files on the card are not sealed yet."
+        yield f"{facts.unsealed} of the files on the card are not sealed yet."
     if distrusted := max(facts.distrusted, sum(file.quarantined for file in facts.files)):
-        yield f"{distrusted} files on the card are in quarantine: their bytes are kept, but not trusted."
+        yield f"{distrusted} of the files on the card are in quarantine: their bytes are kept, but not trusted."
     if not facts.stores - {VAULT}:
         yield "No central store is configured."
 

@@ -22,7 +22,8 @@ from edged.bays.source import Docked, Source
 from edged.book.facts import DockingRow
 from edged.errors import FullError, RefusedRecorderError, StoppedError
 from edged.evidence import bodies
-from edged.evidence.ids import RecorderId, to_id
+from edged.evidence.ids import DockingId, RecorderId, to_id
+from edged.offload.again import bytes_again
 from edged.station.beginning import Arrival, HandedIn, begin, files_of, part_of
 from edged.station.continuity import continuity
 from edged.station.live import Phase
@@ -67,6 +68,8 @@ class Intake:
         self._docked = docked
         self._gone = gone
         self._recorder: RecorderId | None = None
+        self._listed: tuple[DockingId, inventory.Inventory] | None = None
+        """The docking that began here, and what it found."""
         self._read: dict[str, tuple[int, int]] = {}
         """What was read whole since the card came, by path: length and time of last change."""
 
@@ -179,7 +182,13 @@ class Intake:
         return replace(known, serial=known.serial or f"{root.device:x}-{root.inode:x}")
 
     def _dock(self, recognised: Recognised, found: inventory.Inventory) -> None:
-        docking = self._continued(recognised, found) or self._begin(recognised, found)
+        docking = self._continued(recognised, found)
+        if docking is None:
+            docking = self._begin(recognised, found)
+        elif self._listed is not None and self._listed[0] == docking.docking:
+            # The card never left: what changed on it since is held against its inventory.
+            found = self._listed[1]
+        self._listed = docking.docking, found
         self._show("waiting", recorder=docking.recorder, officer=docking.officer, docking=docking.docking)
         left = self._take(docking, recognised, found)
         if findings := continuity(self._parts, docking, self._claims(recognised, found)):
@@ -194,11 +203,11 @@ class Intake:
         self._parts.book.ledger.append(end)
         _log.info("docking %s of %s ends: %s, %d files left", end.docking, docking.recorder, end.outcome, end.remaining)
         if end.outcome == "cleared":
-            empty = f"Empty but for {end.remaining} files of its own." if end.remaining else "Empty."
+            empty = f"Empty but for {_files(end.remaining)} of its own." if end.remaining else "Empty."
             self._show("done", text=f"{empty} The recorder can be taken out.", attention=False)
         else:
             why = release.why_kept(unsealed=left)
-            text = f"The recorder can be taken out. {end.remaining} files were left on it: {why}"
+            text = f"The recorder can be taken out. {_files(end.remaining, 'was', 'were')} left on it: {why}"
             self._show("kept", text=text, attention=release.is_unexpected(unsealed=left))
 
     def _continued(self, recognised: Recognised, found: inventory.Inventory) -> DockingRow | None:
@@ -216,7 +225,10 @@ class Intake:
             for item in files_of(parts.book.registers.document(last.inventory_sha256))
             if item["path"] not in cleared or wipe.look_up(self._docked.root, str(item["path"])) != "gone"
         }
-        if last.bay == self._docked.bay and expected == {(f.path, f.size_bytes, f.modified) for f in found.files}:
+        same = expected == {(f.path, f.size_bytes, f.modified) for f in found.files}
+        if self._listed is not None and self._listed[0] == last.docking:
+            same = {path for path, _, _ in expected} == {file.path for file in found.files}
+        if last.bay == self._docked.bay and same:
             with parts.claims.ending:
                 # Nobody ends it from here on: there is a recorder in its bay.
                 if not is_open(parts, last):
@@ -255,13 +267,17 @@ class Intake:
         accounted = parts.book.facts.found(docking.docking)
         todo = [item for item in found.files if item.path not in accounted]
         todo.sort(key=lambda item: _turn(claimed[item.path]))
+        left_bytes = sum(item.size_bytes or 0 for item in todo)
+        how = parts.config.offload.second_read
         self._show(
             "copying",
             text="Do not take the recorder out.",
             files=docking.files,
             bytes=docking.bytes,
             files_done=len(accounted),
-            bytes_done=docking.bytes - sum(item.size_bytes or 0 for item in todo),
+            bytes_done=max(0, docking.bytes - left_bytes),
+            bytes_further=sum(bytes_again(item.size_bytes or 0, how) for item in todo),
+            bytes_further_done=0,
         )
         with Sealer(parts, self._docked, docking, self._gone, self._forget) as sealer:
             try:
@@ -316,7 +332,8 @@ class Intake:
 
     def _wait_for_rest(self, files: int) -> None:
         """Leave files that are still being written alone for a while."""
-        self._show("copying", text=f"Do not take the recorder out. {files} files are still being written on it.")
+        written = f"{_files(files, 'is', 'are')} still being written on it."
+        self._show("copying", text=f"Do not take the recorder out. {written}")
         if self._gone.wait(self._parts.config.bays.settle_seconds):
             raise StoppedError("The recorder left, or the station stops.")
 
@@ -371,3 +388,8 @@ def _turn(claim: claims.FileClaims) -> tuple[bool, bool, bool, str]:
         claim.started is None,
         moment.astimezone(UTC).isoformat() if moment else "",
     )
+
+
+def _files(number: int, one: str = "", more: str = "") -> str:
+    """Write a number of files, and the word that goes with it."""
+    return f"1 file {one}".rstrip() if number == 1 else f"{number} files {more}".rstrip()

@@ -47,8 +47,11 @@ class BayState:
     """Sealed or sighted in this docking."""
     bytes: int = 0
     bytes_done: int = 0
+    bytes_further: int = 0
+    """What the present phase reads besides: a second time while copying; to compare each file while erasing."""
+    bytes_further_done: int = 0
     bytes_per_second: int = 0
-    """Read while copying, read back and uploaded while securing; else 0."""
+    """Read while copying and erasing, read back and uploaded while securing; else 0."""
     seconds_left: int | None = None
     """Of the present phase; None when it cannot be told."""
     reread: int = 0
@@ -117,6 +120,17 @@ class Live:
         with self._change():
             state = self._bays[bay]
             self._bays[bay] = replace(state, bytes_done=state.bytes_done + read_bytes)
+            self._note_pace(bay)
+
+    def further(self, bay: str, read_bytes: int, *, less: int = 0) -> None:
+        """Count what a phase reads besides; `less` of it turned out not to be needed."""
+        with self._change():
+            state = self._bays[bay]
+            self._bays[bay] = replace(
+                state,
+                bytes_further=max(0, state.bytes_further - less),
+                bytes_further_done=state.bytes_further_done + read_bytes,
+            )
             self._note_pace(bay)
 
     def secured(self, docking: str, secured_bytes: int) -> None:
@@ -199,8 +213,8 @@ class Live:
         return replace(
             state,
             attention=attention,
-            # What is erased is counted in files.
-            bytes_per_second=0 if state.phase == "wiping" else int(pace.rate(now)),
+            # Where nothing is read again, what is erased is counted in files.
+            bytes_per_second=0 if state.phase == "wiping" and not state.bytes_further else int(pace.rate(now)),
             seconds_left=pace.seconds_left(now, work[1]),
         )
 
@@ -213,12 +227,14 @@ class Live:
         """Give how much of the present phase is done, of how much; None where that cannot be counted."""
         match state.phase:
             case "copying":
-                return state.bytes_done, state.bytes
+                return state.bytes_done + state.bytes_further_done, state.bytes + state.bytes_further
             case "securing":
                 # Earlier dockings secured some of it, or an earlier run of the daemon: of that only files are known.
                 known = state.bytes * (state.reread + state.replicated) // max(1, state.files)
                 return max(known, self._secured.get(state.bay, 0)), _COPIES * state.bytes
             case "wiping":
+                if state.bytes_further:
+                    return state.bytes_further_done, state.bytes_further
                 return state.wiped, state.files
             case _:
                 return None

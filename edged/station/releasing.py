@@ -9,6 +9,7 @@ is looked up on the card and written as its `wipe`.
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
+from functools import partial
 
 from edged.bays import inventory, safe_files, wipe
 from edged.bays.profiles import Profile
@@ -145,7 +146,8 @@ class Release:
     def _erase_all(self, ready: list[FileClearance]) -> None:
         parts = self._parts
         text = "Every file is safe; the recorder is being erased. Do not take it out."
-        self._show("wiping", text=text, attention=False)
+        again = sum(self._sealed(file).bytes for file in ready if file.path not in self._unchanged)
+        self._show("wiping", text=text, attention=False, bytes_further=again, bytes_further_done=0)
         verdicts = {file.path: file for file in ready}
         with ExitStack() as held:
             try:
@@ -201,7 +203,14 @@ class Release:
             outcome = (
                 wipe.look_up(root, path)
                 if self._is_read_only
-                else wipe.erase(root, path, sealed.sha256, self._gone, unchanged=self._unchanged.get(path))
+                else wipe.erase(
+                    root,
+                    path,
+                    sealed.sha256,
+                    self._gone,
+                    unchanged=self._unchanged.get(path),
+                    on_bytes=partial(self._parts.live.further, self._docked.bay),
+                )
             )
         except RecorderError as error:
             # A recorder that left ends the docking; a file of it that changed, or cannot be read again, stays there.

@@ -115,6 +115,7 @@ class Sealer:
             self._report(item, error)
             return False
         if known is not None:
+            self._taker.not_again(item.size_bytes or 0)
             self._sight(known, item, claims)
         elif taken is not None:
             self._hand_on(taken)

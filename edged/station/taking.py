@@ -24,7 +24,7 @@ from edged.book.facts import DockingRow, SegmentRow
 from edged.errors import EdgedError, RecorderError, StorageError
 from edged.evidence import bodies
 from edged.evidence.digests import CHUNK_BYTES, Digests
-from edged.offload.again import Different, Second, read_again
+from edged.offload.again import Different, Second, bytes_again, read_again
 from edged.offload.copying import ChangedError, Copied, copy, digest
 from edged.offload.reading import CardReader, Range
 from edged.offload.ring import Ring
@@ -105,6 +105,8 @@ class Taker:
         self._ring = Ring()
         # What a person handed in is not the card that was interrupted.
         self._parked = [] if docking.handed_in else parts.vault.incoming.parked(docking.recorder)
+        self._again = 0
+        """Bytes read a second time that are not told yet."""
         self._counted = 0
         """Bytes of the file being read that are shown as read; `_untold` are not yet."""
         self._untold = 0
@@ -271,12 +273,15 @@ class Taker:
         return _not_trusted(item, found, different)
 
     def _read_again(self, fd: int, found: Digests, how: Second) -> Different | None:
-        """Read a file a second time, and say so meanwhile: nothing of it is counted."""
+        """Read a file a second time, and say so meanwhile."""
         if how == "off":
             return None
         text = "Do not take the recorder out."
         self._parts.live.set_bay(self._docked.bay, "copying", text=f"{text} A file is being read a second time.")
-        different = read_again(fd, found, how, forget=self._forget, stop=self._gone, chance=_CHANCE)
+        different = read_again(
+            fd, found, how, forget=self._forget, stop=self._gone, chance=_CHANCE, on_bytes=self._on_bytes_again
+        )
+        self._tell_again()
         self._parts.live.set_bay(self._docked.bay, "copying", text=text)
         return different
 
@@ -307,6 +312,23 @@ class Taker:
             go_on()
 
         return on_bytes
+
+    def _on_bytes_again(self, read_bytes: int) -> None:
+        self._again += read_bytes
+        now = self._parts.clock.monotonic()
+        if now - self._told_at >= _TELL_SECONDS:
+            self._told_at = now
+            self._tell_again()
+
+    def _tell_again(self) -> None:
+        self._parts.live.further(self._docked.bay, self._again)
+        self._again = 0
+
+    def not_again(self, size_bytes: int) -> None:
+        """Say that a file of this length needs no second reading after all."""
+        less = bytes_again(size_bytes, self._parts.config.offload.second_read)
+        if less:
+            self._parts.live.further(self._docked.bay, 0, less=less)
 
     def _tell(self) -> None:
         """Show what was read since the last time."""

@@ -213,3 +213,29 @@ def test_a_side_file_is_sealed_after_what_it_belongs_to_however_late_that_is(
     assert {body["path"]: body["side_of"] for body in shared.bodies("segment")} == {
         escape_path(path): main if path.startswith(b"GPS") else None for path in SIDE
     }
+
+
+def test_a_card_that_changes_while_there_is_no_room_for_it_stays_in_one_docking(
+    shared: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing, take = Failing(FullError("No room for it.")), Sealer.take
+
+    def late(sealer: Sealer, item: Item, claims: FileClaims) -> bool:
+        if item.path == escape_path(clip_path(1)):
+            failing.at(len(BROKEN))
+        return take(sealer, item, claims)
+
+    monkeypatch.setattr(Sealer, "take", late)
+    with inside(shared):
+        bay = shared.dock(shared.card(RECORDER, FILES))
+        until(lambda: len(shared.bodies("segment")) == 2, "what does not fail is sealed")
+        with (bay / os.fsdecode(clip_path(1))).open("ab") as file:
+            file.write(b" and on")
+        threading.Event().wait(2)
+        failing.fails = False
+        shared.until_phase(bay, "done")
+    assert len(shared.bodies("docking")) == 1
+    (said,) = shared.anomalies("changed-after-inventory")
+    assert said["detail"]["sealed_bytes"] == len(BROKEN + b" and on")
+    shared.holds(RECORDER, FILES | {clip_path(1): BROKEN + b" and on"})
+    shared.is_whole()

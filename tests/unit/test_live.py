@@ -145,6 +145,27 @@ def test_next_docking_in_a_bay_has_secured_nothing(live: Live, clock: Ticking) -
     assert pace(live) == (1000, 1)
 
 
+def test_second_reading_counts_for_rate_and_remaining_time_but_takes_nothing(live: Live, clock: Ticking) -> None:
+    live.set_bay("bay-1", "copying", bytes=1000, bytes_done=0, bytes_further=1000, bytes_further_done=0)
+    for second in range(1, 5):
+        clock.seconds = second
+        (live.progress if second % 2 else live.further)("bay-1", 200)
+    assert pace(live) == (200, 6)
+    (bay,) = live.bays()
+    assert bay.bytes_done == 400
+    # A file that was met again is not read a second time.
+    live.further("bay-1", 0, less=600)
+    assert pace(live) == (200, 3)
+
+
+def test_erasing_where_each_file_is_compared_has_a_rate(live: Live, clock: Ticking) -> None:
+    live.set_bay("bay-1", "wiping", files=10, wiped=0, bytes_further=1000, bytes_further_done=0)
+    for second in range(1, 5):
+        clock.seconds = second
+        live.further("bay-1", 100)
+    assert pace(live) == (100, 6)
+
+
 def test_erasing_has_a_remaining_time_and_no_bytes(live: Live, clock: Ticking) -> None:
     live.set_bay("bay-1", "wiping", files=10, wiped=0)
     for second in range(1, 5):

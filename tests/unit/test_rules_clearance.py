@@ -93,10 +93,10 @@ Spoil = Callable[[ClearanceFacts], ClearanceFacts]
 ALL: dict[str, tuple[Spoil, str]] = {
     "not docked any more": (lambda f: replace(f, open=False), "The recorder is not docked any more."),
     "set never to wipe": (lambda f: replace(f, wipe="never"), "The station is set never to erase recorders."),
-    "unsealed files": (lambda f: replace(f, unsealed=1), "1 files on the card are not sealed yet."),
-    "unsealed count that makes no sense": (lambda f: replace(f, unsealed=-1), "-1 files on the card"),
-    "a file that is not trusted": (lambda f: replace(f, distrusted=1), "1 files on the card are in quarantine"),
-    "quarantined": (lambda f: first(f, quarantined=True), "1 files on the card are in quarantine"),
+    "unsealed files": (lambda f: replace(f, unsealed=1), "1 of the files on the card are not sealed yet."),
+    "unsealed count that makes no sense": (lambda f: replace(f, unsealed=-1), "-1 of the files on the card"),
+    "a file that is not trusted": (lambda f: replace(f, distrusted=1), "1 of the files on the card are in quarantine"),
+    "quarantined": (lambda f: first(f, quarantined=True), "1 of the files on the card are in quarantine"),
     "no store": (lambda f: replace(f, stores=frozenset()), "No central store is configured."),
     "the vault named as the store": (
         lambda f: replace(f, stores=frozenset({VAULT})),
