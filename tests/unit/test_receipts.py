@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zxingcpp
 
 from edged.audit.receipts import hold_against
 from edged.audit.stations import StationTarget, open_book
@@ -196,6 +197,26 @@ def test_picture_and_page_hold_the_code_and_need_nothing_else(made: Stored, edge
     assert plain(made, last=True)["code"] in text
     for outside in re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?([^"')\s>]+)""", text):
         pytest.fail(outside)
+
+
+def scanned(modules: list[list[bool]]) -> str:
+    """Read a code as a scanner does, out of a picture of it: eight dots a module, black where one is set."""
+    lines = [bytes(0 if dark else 255 for dark in row for _ in range(8)) for row in modules for _ in range(8)]
+    picture = memoryview(b"".join(lines)).cast("B", shape=[len(lines), len(lines[0])])
+    (found,) = zxingcpp.read_barcodes(picture)
+    text: str = found.text
+    return text
+
+
+def test_code_is_what_a_scanner_reads_off_the_screen_and_off_the_paper(made: Stored) -> None:
+    told = plain(made, last=True)
+    blocks = {" ": (True, True), "▀": (False, True), "▄": (True, False), "█": (False, False)}
+    drawn = [line for line in paper.on_terminal(told).splitlines() if line and set(line) <= blocks.keys()]
+    halves = [[[blocks[each][half] for each in line] for half in (0, 1)] for line in drawn]
+    assert scanned([row for both in halves for row in both]) == told["code"]
+    places = {(int(x), int(y)) for x, y in re.findall(r"M(\d+) (\d+)h1v1h-1z", paper.as_svg(told))}
+    side = 5 + max(map(max, places))
+    assert scanned([[(x, y) in places for x in range(side)] for y in range(side)]) == told["code"]
 
 
 def test_names_in_the_ledger_do_not_become_markup(made: Stored) -> None:
