@@ -411,7 +411,7 @@ def test_files_of_the_recorder_s_own_are_sealed_and_stay_on_it_and_may_change(st
     card = station.card(RECORDER, {clip_path(1): b"film", b"SYSTEM/INDEX.DAT": b"1 file"})
     with station.running():
         bay = station.dock(card)
-        assert "Empty but for 1 files of its own" in station.until_phase(bay, "done")["text"]
+        assert "Empty but for 1 file of its own" in station.until_phase(bay, "done")["text"]
         assert read_card(bay) == {b"SYSTEM/INDEX.DAT": b"1 file"}
         card = station.pull(bay)
         until(lambda: not station.status()["bays"], "the bay is empty")
