@@ -16,6 +16,7 @@ _SHARES: Final = (32, 32, 16, 8, 4, 2)
 """The recordings, each as one of so many equal parts of all their bytes; together they are the whole."""
 _SIDE_FILES: Final = 8
 _SIDE_BYTES: Final = 20_000
+_RESTED_SECONDS: Final = 3600
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,3 +123,10 @@ def write_random(path: Path, size_bytes: int) -> None:
             left -= file.write(os.urandom(min(left, MIB)))
         file.flush()
         os.fsync(file.fileno())
+    let_rest(path)
+
+
+def let_rest(path: Path) -> None:
+    """Have a file look as if it was written a while ago: what was changed a moment ago is not taken off a card yet."""
+    changed = path.stat().st_mtime - _RESTED_SECONDS
+    os.utime(path, (changed, changed))

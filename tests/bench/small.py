@@ -13,7 +13,7 @@ from edged.station.assembly import build
 from tests.bench import peers
 from tests.bench.report import Row
 from tests.bench.rounds import Contestant, Turn, middle, take_turns
-from tests.bench.setting import Setting
+from tests.bench.setting import Setting, let_rest
 from tests.bench.station import make_station
 from tests.bench.taking import Taking, Unexamined
 
@@ -85,6 +85,7 @@ def _make_card(card: Path, number: int) -> list[Path]:
         minute, second = divmod(each % _A_FOLDER, 60)
         path = folder / f"IMG_20261121_08{minute:02}{second:02}_{each % _A_FOLDER:04}.{_KINDS[each % len(_KINDS)]}"
         path.write_bytes(os.urandom(chosen.randint(_LEAST_BYTES, _MOST_BYTES)))
+        let_rest(path)
         files.append(path)
     return files
 
