@@ -6,8 +6,10 @@ open when the station stopped may take a while to show up again, and is waited f
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
+from edged.book.facts import DockingRow
 from edged.station.parts import Parts
 from edged.station.releasing import end_absent
 from edged.station.worker import IDLE_SECONDS
@@ -40,8 +42,11 @@ class AbsentJob:
         if parts.clock.monotonic() < self._due:
             return False
         for docking in parts.book.facts.open_dockings():
-            # In this order: a bay that ends its docking gives its claim back after that.
-            present = self._has_recorder(docking.bay) or parts.claims.holds(docking.bay)
-            if not present and not stop.is_set():
-                end_absent(parts, docking)
+            if self._is_absent(docking) and not stop.is_set():
+                # It may come back until nobody else can go on with its docking.
+                end_absent(parts, docking, absent=partial(self._is_absent, docking))
         return False
+
+    def _is_absent(self, docking: DockingRow) -> bool:
+        # In this order: a bay that ends its docking gives its claim back after that.
+        return not (self._has_recorder(docking.bay) or self._parts.claims.holds(docking.bay))

@@ -47,6 +47,8 @@ class Ready:
     entries: list[bodies.Body]
     left: tuple[Path, ...] = field(default=())
     """What is to be removed from the vault's incoming when the entries are written, in this order."""
+    segment: SegmentId | None = None
+    """Of a leftover: as what it was sealed, now or before."""
     of_card: bool = True
     """Whether this accounts for a file of the card."""
     unsealed: Unsealed | None = None
@@ -78,7 +80,12 @@ class Leftovers:
         known = _chunk_list(left.original.with_name(CHUNKS_FILE))
         size_bytes = left.original.stat().st_size
         sealed = self._seal(left.original, left.of, known, size_bytes, claims, gone=gone)
-        return Ready(entries=[], of_card=False) if sealed is None else replace(sealed, of_card=False, unsealed=left)
+        if sealed is None:
+            return Ready(entries=[], of_card=False)
+        if sealed.segment == left.where.segment:
+            return replace(sealed, of_card=False, unsealed=left)
+        # The vault's disk does not give what was copied: what it does give has an entry now.
+        return replace(sealed, of_card=False, left=(*sealed.left, *left.files))
 
     def _seal(  # noqa: PLR0913 - what a leftover is
         self,
@@ -100,7 +107,7 @@ class Leftovers:
             digests = copied.digests
             segment = segment_id(self._docking.recorder, digests.sha256)
             if self._is_known(segment):
-                return Ready(entries=[])
+                return Ready(entries=[], segment=segment)
             sealed, _, mark = self._keep(draft, digests, claims, of.path, segment, None)
         quarantine = bodies.Quarantine(code=kind, unreadable=copied.unreadable, second_sha256=None)
         detail: dict[str, JsonValue] = {
@@ -116,7 +123,8 @@ class Leftovers:
             subject=bodies.Subject(kind="segment", id=segment),
             detail=detail,
         )
-        return Ready(entries=[sealed.model_copy(update={"quarantine": quarantine}), told], left=(mark.mark,))
+        entries = [sealed.model_copy(update={"quarantine": quarantine}), told]
+        return Ready(entries=entries, segment=segment, left=(mark.mark,))
 
     def _copy(self, file: Path, of: Source, size_bytes: int, draft: Original) -> Copied:
         """Copy a file of the vault as the card it came from was copied: what cannot be read stands as zeros."""

@@ -118,14 +118,20 @@ class Live:
     def progress(self, bay: str, read_bytes: int) -> None:
         """Count bytes read from a bay's recorder; rate and remaining time follow."""
         with self._change():
-            state = self._bays[bay]
+            state = self._bays.get(bay)
+            if state is None:
+                # It left meanwhile.
+                return
             self._bays[bay] = replace(state, bytes_done=state.bytes_done + read_bytes)
             self._note_pace(bay)
 
     def further(self, bay: str, read_bytes: int, *, less: int = 0) -> None:
         """Count what a phase reads besides; `less` of it turned out not to be needed."""
         with self._change():
-            state = self._bays[bay]
+            state = self._bays.get(bay)
+            if state is None:
+                # It left meanwhile.
+                return
             self._bays[bay] = replace(
                 state,
                 bytes_further=max(0, state.bytes_further - less),
@@ -144,7 +150,10 @@ class Live:
     def count_file(self, bay: str) -> None:
         """Count one more file of a bay as sealed or sighted."""
         with self._change():
-            state = self._bays[bay]
+            state = self._bays.get(bay)
+            if state is None:
+                # It left meanwhile.
+                return
             self._bays[bay] = replace(state, files_done=state.files_done + 1)
 
     def clear_bay(self, bay: str) -> None:

@@ -7,7 +7,7 @@ is looked up on the card and written as its `wipe`.
 """
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
 
@@ -305,13 +305,15 @@ def is_open(parts: Parts, docking: DockingRow) -> bool:
     return now is not None and now.outcome is None
 
 
-def end_absent(parts: Parts, docking: DockingRow, *, looked_up: bool = False) -> None:
-    """End a docking whose recorder left before its time, unless somebody else has done so.
+def end_absent(
+    parts: Parts, docking: DockingRow, *, looked_up: bool = False, absent: Callable[[], bool] = lambda: True
+) -> None:
+    """End a docking whose recorder left before its time, unless somebody else has done so, or it is back (`absent`).
 
     What is on its card follows from what was erased, which is unknown of what nobody `looked_up`.
     """
     with parts.claims.ending:
-        if not is_open(parts, docking):
+        if not is_open(parts, docking) or not absent():
             return
         if not looked_up:
             settle_wipes(parts, docking, None)

@@ -278,7 +278,7 @@ class Sealer:
             path=path,
             day=recorded.start or recorded.end or docking.began,
         )
-        mark = self._parts.vault.keep(draft, where, digests)
+        mark = self._parts.vault.keep(draft, where, digests, handed_in=docking.handed_in)
         odd = recorder_clock.contradictions(docking.docking, segment, claims, path, facts)
         sealed = bodies.Segment(
             segment=segment,

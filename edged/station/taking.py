@@ -207,7 +207,7 @@ class Taker:
                     return draft, copied
         with self._parts.room.reserve(of.size_bytes):
             # The disk takes the room for it at once.
-            draft = incoming.begin(of)
+            draft = incoming.begin(of, to_park=not self._docking.handed_in)
         try:
             return draft, copy(source, draft, self._ring, on_bytes=self._on_bytes(go_on), sm3=sm3)
         except EdgedError:

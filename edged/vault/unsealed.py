@@ -34,6 +34,8 @@ class Unsealed:
 
     of: Source
     where: Place
+    handed_in: bool
+    """Whether a person brought it: that says nothing about its recorder's card."""
     mark: Path
     original: Path
 
@@ -53,10 +55,10 @@ class Marks:
         self._disk = disk
         self._before: list[Path] = []
 
-    def make(self, of: Source, where: Place) -> Unsealed:
-        """Mark an original that is about to get its name."""
+    def make(self, of: Source, where: Place, *, handed_in: bool = False) -> Unsealed:
+        """Mark an original that is about to get its name; `handed_in` is what a person brought."""
         mark = self._folder / f"{random_hex(16)}{_SUFFIX}"
-        said = {"of": asdict(of), "where": asdict(where) | {"day": where.day.isoformat()}}
+        said = {"of": asdict(of), "where": asdict(where) | {"day": where.day.isoformat()}, "handed_in": handed_in}
         fd = self._disk.create(mark)
         try:
             self._disk.write(fd, memoryview(json.dumps(said).encode() + b"\n"), mark)
@@ -66,11 +68,11 @@ class Marks:
             raise
         finally:
             os.close(fd)
-        return Unsealed(of=of, where=where, mark=mark, original=self._root / where.key)
+        return Unsealed(of=of, where=where, handed_in=handed_in, mark=mark, original=self._root / where.key)
 
     def left(self, recorder: RecorderId) -> list[Unsealed]:
-        """Give what is marked of a recorder, where the original is there."""
-        return [each for each in self._there(self._marks()) if each.of.recorder == recorder]
+        """Give what is marked as taken off a recorder, where the original is there."""
+        return [each for each in self._there(self._marks()) if each.of.recorder == recorder and not each.handed_in]
 
     def left_before(self) -> list[Unsealed]:
         """Give what an earlier run of the station left and nobody has sealed yet."""
@@ -100,15 +102,19 @@ class Marks:
     def tidy(self, left: Unsealed, sealed: Place | None) -> bool:
         """Remove the mark of what was sealed, or never got its name; says whether nothing is left to be sealed.
 
-        An original whose bytes are `sealed` at another place, since its day was not known, goes with its mark.
+        An original whose bytes are `sealed` at another place, since its day was not known or it got another name on the
+        card, goes with its mark.
         """
         if sealed == left.where or not left.original.exists():
             self._disk.remove(left.mark)
             return True
         if sealed is None or not (self._root / sealed.key).exists():
             return False
+        kept = (self._root / sealed.key).with_name(CHUNKS_FILE)
         for path in left.files:
-            self._disk.remove(path)
+            # Under another name in the same folder its chunk list is that of what was sealed.
+            if path != kept:
+                self._disk.remove(path)
         return True
 
     def _read(self, mark: Path) -> Unsealed | None:
@@ -127,4 +133,5 @@ class Marks:
             return None
         except OSError as error:
             raise StorageError(f"{mark} cannot be read: {error.strerror}.") from error
-        return Unsealed(of=source, where=place, mark=mark, original=self._root / place.key)
+        handed_in = said.get("handed_in") is True
+        return Unsealed(of=source, where=place, handed_in=handed_in, mark=mark, original=self._root / place.key)

@@ -30,12 +30,12 @@ class Vault:
         self.unsealed = Marks(root, disk)
         disk.make_folders(root / "segments")
 
-    def keep(self, draft: Original, where: Place, digests: Digests) -> Unsealed:
+    def keep(self, draft: Original, where: Place, digests: Digests, *, handed_in: bool = False) -> Unsealed:
         """Give a settled draft and its chunk list their names, the list first: a segment has both or neither.
 
         The mark that it gives is to be removed when the entry is written.
         """
-        mark = self.unsealed.make(draft.of, where)
+        mark = self.unsealed.make(draft.of, where, handed_in=handed_in)
         try:
             self._give_names(draft, where, digests)
         except BaseException:

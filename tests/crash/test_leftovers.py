@@ -11,7 +11,7 @@ from typing import IO, Any
 import pytest
 
 from edged.clock import SystemClock
-from edged.errors import FullError
+from edged.errors import FullError, StoppedError
 from edged.evidence.digests import CHUNK_BYTES, Digester
 from edged.evidence.ids import RecorderId, escape_path
 from edged.offload import reading
@@ -220,3 +220,54 @@ def test_original_without_an_entry_is_sealed_at_the_next_docking(station: Statio
     assert (sg(RECORDER, b"forged") in sealed) == (then == "changed")
     assert check(station.config) == []
     station.is_whole()
+
+
+@pytest.mark.parametrize("then", ["renamed", "rotten"])
+def test_original_without_an_entry_leaves_nothing_behind_whatever_became_of_it(station: Station, then: str) -> None:
+    content = b"film" * 1000
+    bay = station.dock(station.card(RECORDER, {FILM: content, OTHER: b"another"}), "bay-1")
+    trace = station.folder / "trace"
+    name = Path(os.fsdecode(FILM)).name
+    assert not Life(config=station.config, trace=trace, dies=Moment(of=name, then="sync folder")).live()
+    file, important = bay / os.fsdecode(FILM), clip_path(1, important=True)
+    if then == "renamed":
+        file.rename(bay / os.fsdecode(important))
+    else:
+        file.unlink()
+        (original,) = station.vault.rglob(name)
+        content = b"rust" + content[4:]
+        original.chmod(0o600)
+        original.write_bytes(content)
+        original.chmod(0o440)
+    with station.running():
+        station.until_phase(bay, "done" if then == "renamed" else "kept")
+        assert not list((station.vault / "incoming").iterdir())
+    assert station.originals()[sg(RECORDER, content)].read_bytes() == content
+    assert len(station.originals()) == 2
+    assert check(station.config) == []
+    damage = [said["detail"].get("damaged_in_vault") for said in station.anomalies("gone-from-card")]
+    assert damage == ([[[0, 4000]]] if then == "rotten" else [])
+    station.is_whole()
+
+
+def test_hand_in_that_was_cut_short_leaves_no_part_of_it(lone: Station, monkeypatch: pytest.MonkeyPatch) -> None:
+    brought = lone.folder / "brought" / "loose.mp4"
+    brought.parent.mkdir()
+    brought.write_bytes(os.urandom(3 * CHUNK_BYTES))
+    os.utime(brought, (1e9, 1e9))
+    asked = {"recorder": RECORDER, "officer": "138001", "reason": "brought along", "name": "brought"}
+    really = reading.read_at
+
+    def read_at(fd: int, buffer: memoryview, offset: int) -> int:
+        if offset >= 2 * CHUNK_BYTES and Path(f"/proc/self/fd/{fd}").readlink() == brought:
+            raise StoppedError("It is cut short.")
+        return really(fd, buffer, offset)
+
+    with inside(lone) as parts:
+        monkeypatch.setattr(reading, "read_at", read_at)
+        with pytest.raises(StoppedError):
+            hand_in(parts, asked, "user:somebody", (os.open(brought.parent, os.O_RDONLY | os.O_DIRECTORY),))
+        assert not list((lone.vault / "incoming").iterdir())
+        lone.dock(lone.card(RECORDER, {FILM: b"film"}))
+        until(lambda: [at for at in parts.live.bays() if at.phase == "kept"], "it is sealed")
+    assert not lone.anomalies("gone-from-card")

@@ -12,7 +12,7 @@ import pytest
 from edged.bays.claims import FileClaims
 from edged.bays.inventory import Item
 from edged.book.facts import SegmentRow
-from edged.errors import EdgedError, FullError, StorageError, StoreError, UnavailableError
+from edged.errors import EdgedError, FullError, StorageError, StoreError, UnavailableError, UnreadableError
 from edged.evidence.ids import escape_path
 from edged.station import later, releasing
 from edged.station.jobs import reread as reread_job
@@ -127,10 +127,17 @@ def test_a_ledger_that_cannot_be_published_keeps_nobody_waiting(
         shared.until_phase(bay, "done")
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        StorageError("A file cannot be read back: Input/output error."),
+        UnreadableError("chunks.sha256 cannot be read: Input/output error."),
+    ],
+)
 def test_a_copy_in_the_vault_that_cannot_be_read_back_frees_its_recorder_and_no_other(
-    shared: Station, shown: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+    shared: Station, shown: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch, error: EdgedError
 ) -> None:
-    failing = Failing(StorageError("A file cannot be read back: Input/output error."))
+    failing = Failing(error)
 
     def fail(file: Path, *, stop: threading.Event, on_bytes: Callable[[int], None]) -> Reread:
         failing.at(file.stat().st_size)

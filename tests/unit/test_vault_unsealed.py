@@ -28,18 +28,18 @@ class Bench:
     def vault(self) -> Vault:
         return Vault(self.root, Disk())
 
-    def keep(self, *, day: int = 1) -> Unsealed:
+    def keep(self, *, day: int = 1, name: str = "one.mp4", handed_in: bool = False) -> Unsealed:
         """Give an original its name, as far as its entry."""
         digester = Digester()
         digester.update(CONTENT)
         digests = digester.finish()
         of = Source(recorder=RECORDER, path="DCIM/line\\x0a one.mp4", size_bytes=len(CONTENT), modified_ns=7)
-        where = Place(recorder=RECORDER, day=date(2026, 11, day), segment=SegmentId("sg-1"), name="one.mp4")
+        where = Place(recorder=RECORDER, day=date(2026, 11, day), segment=SegmentId("sg-1"), name=name)
         vault = self.vault
         with vault.incoming.begin(of) as draft:
             draft.write(memoryview(CONTENT), 0)
             draft.settle(len(CONTENT))
-            return vault.keep(draft, where, digests)
+            return vault.keep(draft, where, digests, handed_in=handed_in)
 
     def restart(self, sealed: Place | None) -> Vault:
         vault = self.vault
@@ -79,6 +79,22 @@ def test_copy_of_what_was_sealed_under_another_day_goes_with_its_mark(bench: Ben
     assert not left.original.exists()
     assert not left.original.with_name(CHUNKS_FILE).exists()
     assert sealed.original.read_bytes() == CONTENT
+
+
+def test_copy_under_another_name_goes_and_leaves_the_chunk_list_that_both_have(bench: Bench) -> None:
+    left, sealed = bench.keep(), bench.keep(name="one_IMP.mp4")
+    assert left.original.parent == sealed.original.parent
+    bench.restart(sealed=sealed.where)
+    assert bench.marks() == []
+    assert {path.name for path in sealed.original.parent.iterdir()} == {"one_IMP.mp4", CHUNKS_FILE}
+
+
+def test_what_a_person_handed_in_is_not_held_against_its_recorder(bench: Bench) -> None:
+    left = bench.keep(handed_in=True)
+    vault = bench.restart(sealed=None)
+    assert vault.unsealed.left(RECORDER) == []
+    assert vault.unsealed.left_before() == [left]
+    assert left.original in vault.unsealed.files()
 
 
 def test_copy_stays_while_the_sealed_original_is_not_where_it_should_be(bench: Bench) -> None:

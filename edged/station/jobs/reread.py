@@ -4,7 +4,7 @@ import threading
 from functools import partial
 
 from edged.book.facts import SegmentRow
-from edged.errors import StorageError
+from edged.errors import StorageError, UnreadableError
 from edged.evidence.bodies import Anomaly, Replica, Subject
 from edged.evidence.ids import StoreId
 from edged.station.due import Due
@@ -41,7 +41,7 @@ class RereadJob:
         due = self._later.ready(self._due.rows(_BATCH + self._later.put_off))
         try:
             self._later.each(due, lambda segment: self._reread(segment, stop))
-        except StorageError:
+        except (StorageError, UnreadableError):
             # Those who wait for these copies look what is to be waited for.
             self._parts.pulse.beat()
             raise
@@ -54,7 +54,7 @@ class RereadJob:
         try:
             sealed = parts.sealed_digests(segment)
             found = reread(parts.vault.original(where), stop=stop, on_bytes=told)
-        except StorageError:
+        except (StorageError, UnreadableError):
             parts.unread[segment.segment] = parts.unread.get(segment.segment, 0) + 1
             raise
         parts.unread.pop(segment.segment, None)
