@@ -18,9 +18,9 @@ from pydantic import JsonValue
 
 from edged.bays.claims import FileClaims
 from edged.book.facts import DockingRow
-from edged.errors import StorageError
+from edged.errors import MalformedError, StorageError
 from edged.evidence import bodies
-from edged.evidence.digests import CHUNK_BYTES, Digests
+from edged.evidence.digests import CHUNK_BYTES, Digests, parse_chunk_list
 from edged.evidence.ids import SegmentId, segment_id
 from edged.offload.copying import Copied, copy
 from edged.offload.reading import CardReader, Range
@@ -71,9 +71,7 @@ class Leftovers:
     def part(self, parked: Parked, claims: FileClaims, *, gone: bool) -> Ready:
         """Seal an interrupted copy; it stays where it is if the disk does not give any of it."""
         sealed = self._seal(parked.part, parked.of, parked.parts, parked.size_bytes, claims, gone=gone)
-        return (
-            Ready(entries=[]) if sealed is None else Ready(entries=sealed.entries, left=(*sealed.left, *parked.files))
-        )
+        return Ready(entries=[]) if sealed is None else replace(sealed, left=(*sealed.left, *parked.files))
 
     def original(self, left: Unsealed, claims: FileClaims, *, gone: bool) -> Ready:
         """Seal a whole original that got no entry before the station stopped."""
@@ -152,8 +150,8 @@ def _damaged(known: Sequence[bytes], found: Digests) -> list[Range]:
 def _chunk_list(path: Path) -> tuple[bytes, ...]:
     """Read the chunk list beside an original; nothing if it cannot be read."""
     try:
-        return tuple(bytes.fromhex(line) for line in path.read_text("ascii").split())
-    except (OSError, ValueError) as error:
+        return parse_chunk_list(path.read_bytes())
+    except (OSError, MalformedError) as error:
         _log.warning("%s cannot be read: %s", path, error)
         return ()
 
