@@ -24,7 +24,7 @@ from edged.bays.inventory import Item
 from edged.bays.safe_files import FileGoneError, NotAFileError
 from edged.bays.source import Docked
 from edged.book.facts import DockingRow, SegmentRow
-from edged.errors import MalformedError, RecorderError, ToolError
+from edged.errors import MalformedError, RecorderError, StorageError, ToolError, UnreadableError
 from edged.evidence import bodies
 from edged.evidence.digests import CHUNK_BYTES, Digests
 from edged.evidence.entry import parse
@@ -171,10 +171,14 @@ class Sealer:
         return bodies.Sighting(segment=segment, docking=self._docking.docking, path=item.path, **further)
 
     def _sealed_parts(self, known: SegmentRow, parked: tuple[Parked, ...]) -> tuple[Parked, ...]:
-        """Give those interrupted copies that are the beginning of what is sealed."""
+        """Give those interrupted copies that are the beginning of what is sealed; none if the vault cannot say."""
         if not parked:
             return ()
-        sealed = self._parts.sealed_digests(known).parts
+        try:
+            sealed = self._parts.sealed_digests(known).parts
+        except (StorageError, UnreadableError) as error:
+            _log.error("bay %s: %s", self._docked.bay, error.message)
+            return ()
         return tuple(each for each in parked if sealed[: len(each.parts)] == each.parts)
 
     def _follow(self, ready: Future[Ready]) -> None:

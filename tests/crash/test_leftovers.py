@@ -146,6 +146,22 @@ def test_part_that_cannot_be_read_is_not_gone_on_with(lone: Station, monkeypatch
     assert not lone.anomalies()
 
 
+def test_chunk_list_that_is_gone_holds_up_no_file_that_is_met_again(lone: Station) -> None:
+    content = os.urandom(2 * CHUNK_BYTES)
+    card = lone.card(RECORDER, {FILM: content})
+    bay = lone.dock(card)
+    end(lone)
+    (lone.originals()[sg(RECORDER, content)].parent / "chunks.sha256").unlink()
+    park(lone, content, 1, card=bay)
+    lone.pull(bay)
+    lone.dock(card)
+    (bay / os.fsdecode(OTHER)).write_bytes(b"taken as well")
+    end(lone)
+    assert [body["path"] for body in lone.bodies("sighting")] == [escape_path(FILM)]
+    assert sg(RECORDER, b"taken as well") in lone.originals()
+    assert list((lone.vault / "incoming").glob("*.parked"))
+
+
 def test_what_a_person_hands_in_neither_uses_nor_contradicts_what_the_card_left(lone: Station) -> None:
     content = os.urandom(2 * CHUNK_BYTES)
     card = lone.card(RECORDER, {FILM: content})
