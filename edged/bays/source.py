@@ -27,7 +27,7 @@ from edged.bays.inventory import Filesystem, Inventory, take_inventory
 from edged.bays.safe_files import RecorderGoneError, Root
 from edged.clock import Clock
 from edged.errors import ConfigError, RecorderError, RefusedRecorderError, StoppedError, UnavailableError
-from edged.evidence.ids import BayId, escape_path, to_id
+from edged.evidence.ids import BayId, bay_called, escape_path
 
 _COMING_AND_GOING: Final[list[type[FileSystemEvent]]] = [DirCreatedEvent, DirDeletedEvent, DirMovedEvent]
 
@@ -255,7 +255,7 @@ class DirectorySource:
         if self._rests(slot):
             self._announce(name, slot)
         elif slot.unsettled is None and self._clock.monotonic() - slot.came >= _PATIENCE_SECONDS:
-            slot.unsettled = BayId(to_id(escape_path(name)))
+            slot.unsettled = bay_called(escape_path(name))
             self._on_unsettled(slot.unsettled)
 
     def _tell_settled(self, slot: _Slot) -> None:
@@ -337,7 +337,7 @@ class DirectorySource:
 
     def _announce(self, name: bytes, slot: _Slot) -> None:
         hint = escape_path(name)
-        bay = BayId(to_id(hint))
+        bay = bay_called(hint)
         if any(other.docked and other.docked.bay == bay for other in self._slots.values()):
             # Two names were mapped to one id; the later one waits until the bay is free.
             if not slot.waits:

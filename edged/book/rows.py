@@ -15,6 +15,7 @@ from edged.evidence.ids import (
     SegmentId,
     Sha256,
     StoreId,
+    is_handed_in,
 )
 
 
@@ -85,7 +86,7 @@ class DockingRow(FromRow):
     @property
     def handed_in(self) -> bool:
         """Whether a person brought these files: what they chose says nothing about the recorder's own card."""
-        return self.bay.startswith("intake-")
+        return is_handed_in(self.bay)
 
 
 @dataclass(frozen=True, kw_only=True)

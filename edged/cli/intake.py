@@ -14,7 +14,7 @@ from edged.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, amount, c
 from edged.config import read_station
 from edged.control.client import ask
 from edged.errors import EdgedError, RecorderError, UnreadableError
-from edged.evidence.ids import escape_path
+from edged.evidence.ids import escape_path, is_handed_in
 
 _LOOK_SECONDS = 0.5
 
@@ -98,7 +98,7 @@ def _progress(socket: Path, recorder: str, *, shown: bool) -> Iterator[None]:
                     # The command itself says what is wrong.
                     continue
                 for bay in bays:
-                    if bay["bay"].startswith("intake-") and bay["recorder"] == recorder:
+                    if is_handed_in(bay["bay"]) and bay["recorder"] == recorder:
                         progress.update(task, completed=bay["bytes_done"], total=bay["bytes"])
 
         looking = threading.Thread(target=look, name="progress", daemon=True)

@@ -25,11 +25,18 @@ RuleId = NewType("RuleId", str)
 ExportId = NewType("ExportId", str)
 
 Sha256 = NewType("Sha256", str)
-Sm3 = NewType("Sm3", str)
 """A SHA-256 digest as 64 lower-case hex digits."""
+Sm3 = NewType("Sm3", str)
+"""An SM3 digest as 64 lower-case hex digits."""
 
 EntryRef = NewType("EntryRef", str)
 """A reference to an entry: the SHA-256 of its bytes as 64 lower-case hex digits."""
+
+HANDED_IN: Final = "intake-"
+"""How the place begins that a docking names instead of a bay when a person handed in files.
+
+No bay is called so. Queries of the book compare it too.
+"""
 
 ID_PATTERN: Final = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}"
 EPOCH_PATTERN: Final = r"[0-9]{4}-(?:0[1-9]|1[0-2])-[0-9a-f]{4}"
@@ -53,6 +60,11 @@ def is_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
+def is_handed_in(bay: str) -> bool:
+    """Say whether the place of a docking is no bay, but files that a person handed in."""
+    return bay.startswith(HANDED_IN)
+
+
 def is_epoch(text: str) -> bool:
     """Say whether `text` is written as an epoch: `YYYY-MM-` and four hex digits (EVIDENCE.md, section 4)."""
     return re.fullmatch(EPOCH_PATTERN, text) is not None
@@ -74,6 +86,12 @@ def to_id(text: str) -> str:
     mark = "-" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     kept = _NOT_IN_ID.sub("_", text)[: _ID_LENGTH - len(mark)]
     return re.sub(r"^[.-]", "_", kept or "_") + mark
+
+
+def bay_called(name: str) -> BayId:
+    """Give the id of a bay that is named so outside: never one that stands for what a person handed in."""
+    bay = to_id(name)
+    return BayId(to_id(f"bay/{bay}") if is_handed_in(bay) else bay)
 
 
 def is_sha256(text: str) -> bool:

@@ -31,7 +31,7 @@ from edged.config import (
 from edged.errors import ConfigError, InUseError, NotAllowedError
 from edged.evidence import canonical
 from edged.evidence.digests import has_sm3, sha256_hex
-from edged.evidence.ids import Sha256, StationId, StoreId
+from edged.evidence.ids import HANDED_IN, Sha256, StationId, StoreId, is_handed_in
 from edged.keys import KeyFolder
 from edged.media.media import Media
 from edged.media.sandbox import Sandbox
@@ -119,6 +119,7 @@ def build(config_folder: Path, clock: Clock, *, disk: Disk | None = None, sandbo
     config = read_station(config_folder)
     _check_digests(config)
     _check_folders(config)
+    _check_bays(config)
     rules = read_catalogue(config_folder)
     profiles = load_profiles(config_folder / "recorders")
     load_register(config_folder / "register.toml", profiles)
@@ -177,6 +178,15 @@ def _check_folders(config: StationConfig) -> None:
             raise ConfigError(
                 f"{STATION_FILE}: {key} is {str(folder)!r}, which is no folder.",
                 hint="Nothing was changed. Correct the file and try again.",
+            )
+
+
+def _check_bays(config: StationConfig) -> None:
+    for port, bay in config.bays.ports.items():
+        if is_handed_in(bay):
+            raise ConfigError(
+                f"{STATION_FILE}: bays.ports calls the bay at {port} {bay!r}; what a person hands in is called so.",
+                hint=f"Nothing was changed. Give it a name that does not begin with {HANDED_IN} and try again.",
             )
 
 
@@ -252,6 +262,7 @@ def check_configuration(folder: Path) -> StationConfig:
     config = read_station(folder)
     _check_digests(config)
     _check_folders(config)
+    _check_bays(config)
     read_catalogue(folder)
     profiles = load_profiles(folder / "recorders")
     load_register(folder / "register.toml", profiles)

@@ -24,7 +24,7 @@ from edged.bays.source import Docked
 from edged.clock import random_hex
 from edged.config import DirectoryStorePart, Id, StorePart, explain
 from edged.errors import NotAllowedError, RefusedRecorderError, UsageError
-from edged.evidence.ids import BayId, OfficerId
+from edged.evidence.ids import HANDED_IN, BayId, OfficerId, is_handed_in
 from edged.station.beginning import HandedIn
 from edged.station.docking import Intake
 from edged.station.parts import Parts
@@ -63,7 +63,7 @@ def hand_in(parts: Parts, arguments: Mapping[str, Any], actor: str, descriptors:
     parts.room.insist()
     root = _root(parts, descriptors, asked.only)
     try:
-        docked = Docked(bay=BayId(f"intake-{random_hex(8)}"), root=root, hint=asked.name, filesystem=_NO_FILESYSTEM)
+        docked = Docked(bay=BayId(f"{HANDED_IN}{random_hex(8)}"), root=root, hint=asked.name, filesystem=_NO_FILESYSTEM)
         handed = HandedIn(
             recognised=Recognised(
                 recorder=recorder, profile=profile, officer=OfficerId(asked.officer), zone=zone_of_profile(profile)
@@ -110,7 +110,7 @@ def _elsewhere(parts: Parts, docked: Docked, handed: HandedIn) -> RefusedRecorde
     bay = parts.claims.bay_of(recorder)
     if bay is None or bay == docked.bay:
         return None
-    if bay.startswith("intake-"):
+    if is_handed_in(bay):
         return RefusedRecorderError(
             f"Something else of recorder {recorder} is being taken in by hand now.", hint="Ask again when that is done."
         )

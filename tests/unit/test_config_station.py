@@ -261,6 +261,17 @@ def test_vault_that_is_not_there_yet_is_right(tmp_path: Path) -> None:
     assert check_configuration(config).paths.vault == tmp_path / "state" / "vault"
 
 
+def test_bay_with_the_name_of_what_is_handed_in_is_refused(tmp_path: Path) -> None:
+    config = made(tmp_path)
+    file = config / STATION_FILE
+    port = '[bays.ports]\n"pci-0000:00:14.0-usb-0:1" = "intake-1"'
+    file.write_text(file.read_text("utf-8").replace("[bays.ports]", port), "utf-8")
+    for refuse in (check_configuration, lambda folder: build(folder, Ticking())):
+        with pytest.raises(ConfigError, match=r"calls the bay at \S+ 'intake-1'") as caught:
+            refuse(config)
+        assert "does not begin with intake-" in str(caught.value.hint)
+
+
 def test_shipped_matters_and_retention_rules_fit_together() -> None:
     assert read_catalogue(SHIPPED)
 

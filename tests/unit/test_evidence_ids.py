@@ -37,6 +37,14 @@ def test_identifiers_that_differ_only_in_what_is_replaced_stay_apart() -> None:
     assert len({ids.to_id(text) for text in ("a b", "a/b", "a:b", "张三", "李四")}) == 5
 
 
+def test_no_bay_is_taken_for_what_a_person_handed_in() -> None:
+    assert ids.bay_called("bay-07") == "bay-07"
+    bay = ids.bay_called("intake-7")
+    assert ids.is_id(bay)
+    assert not ids.is_handed_in(bay)
+    assert bay != ids.bay_called("intake-8")
+
+
 def test_segment_id_is_that_of_the_page() -> None:
     sha256 = hashlib.sha256(b"footage").hexdigest()
     expected = hashlib.sha256(b"REC-1" + b"\x00" + hashlib.sha256(b"footage").digest()).hexdigest()[:32]

@@ -9,7 +9,7 @@ from edged.errors import EdgedError, StoppedError, UnavailableError
 from edged.evidence import bodies
 from edged.evidence.ids import BayId, RecorderId
 from edged.station.live import Live
-from edged.station.parts import Claims
+from edged.station.recorder_claims import Claims
 from edged.station.worker import Pauses, guarded
 from tests.unit.book_station import DOCKING, Ticking, docked, odd, open_book, sealed, sg
 
