@@ -26,5 +26,8 @@ INPUT_OPTIONS: Final = {
 }
 """Options in front of the input; sizes in bytes, times in microseconds."""
 
-PROBE_BOUNDS: Final = Bounds(wall_seconds=120, cpu_seconds=30, memory_bytes=1 << 30)
-"""What finding out about a file may take; much more time on the wall than of the CPU, as the station may be busy."""
+PROBE_BOUNDS: Final = Bounds(wall_seconds=120, cpu_seconds=30, memory_bytes=1 << 30, niceness=0)
+"""What finding out about a file may take; much more time on the wall than of the CPU, as the station may be busy.
+
+At the daemon's own priority: a segment is sealed only when this is done.
+"""

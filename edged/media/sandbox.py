@@ -59,6 +59,8 @@ class Bounds:
     memory_bytes: int
     """Address space, not resident memory: all that a program can be made to ask for."""
     output_bytes: int = 0
+    niceness: int = 10
+    """By how much its priority is lowered, of processor and disk; 0: not at all, as a docking waits for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +136,7 @@ class Sandbox:
         return Ended(code=code, stdout=finished.stdout, stderr=finished.stderr, whole=finished.whole)
 
     def _prefix(self, bounds: Bounds) -> list[str]:
-        """Limits, and lowered priority where the tools for it are there."""
+        """Limits, and lowered priority where it is asked for and the tools for it are there."""
         limits = {
             "as": (resource.RLIMIT_AS, bounds.memory_bytes),
             "cpu": (resource.RLIMIT_CPU, bounds.cpu_seconds),
@@ -148,8 +150,10 @@ class Sandbox:
             hard = resource.getrlimit(kind)[1]
             words.append(f"--{name}={wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)}")
         words.append("--")
+        if bounds.niceness <= 0:
+            return words
         if nice := shutil.which("nice", path=self._search):
-            words += [nice, "-n", "10"]
+            words += [nice, "-n", str(bounds.niceness)]
         if ionice := shutil.which("ionice", path=self._search):
             # Best effort, lowest: the class `idle` could starve for as long as recorders are being read.
             words += [ionice, "-t", "-c", "2", "-n", "7"]

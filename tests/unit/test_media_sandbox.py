@@ -18,6 +18,7 @@ import pytest
 
 from edged.clock import SystemClock
 from edged.errors import StoppedError, ToolError, UnreadableError
+from edged.media.reading import PROBE_BOUNDS
 from edged.media.sandbox import INPUT, OUTPUT, SEARCH, Bounds, Ended, Sandbox
 
 BOUNDS = Bounds(wall_seconds=20, cpu_seconds=10, memory_bytes=1 << 30, output_bytes=1 << 20)
@@ -217,8 +218,9 @@ def test_descriptors_of_the_daemon_are_not_inherited(sandbox: Sandbox, tmp_path:
     assert (tmp_path / "book.sqlite").read_bytes() == b""
 
 
-def test_it_runs_at_lowered_priority(sandbox: Sandbox) -> None:
+def test_it_runs_at_lowered_priority_but_where_a_docking_waits(sandbox: Sandbox) -> None:
     assert int(shell(sandbox, "nice").stdout) >= min(19, os.nice(0) + 10)
+    assert int(shell(sandbox, "nice", PROBE_BOUNDS).stdout) == os.nice(0)
 
 
 def test_a_child_that_hangs_is_killed_with_all_it_started(sandbox: Sandbox) -> None:
