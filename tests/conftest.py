@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -24,6 +25,10 @@ NewShare = Callable[[], DirectorySettings]
 NewUpload = Callable[..., Upload]
 
 _NUMBERS = itertools.count(1)
+
+# Whatever started this may ignore Ctrl-C, as a shell has what runs in its background do; commands would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How fast examples are generated says something about the machine alone, which is shared with other tests.
 settings.register_profile("shared", suppress_health_check=[HealthCheck.too_slow])
