@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import pytest
 from edged.errors import StoppedError, UsageError
 from hwsim.faults.card_faults import Faults, Unreadable
 from hwsim.faults.control import missing
-from hwsim.torture.facts import Entry, Facts, walk
+from hwsim.torture.facts import Entry, Facts, Published, walk
 from hwsim.torture.plan import Act, Deed, Means, Plan, PlannedCard, PlannedFile, make_plan
 from hwsim.torture.round import Round, complaints
 from hwsim.torture.run import ability
@@ -235,6 +236,10 @@ def with_published(facts: Facts, change: Callable[[bytes], bytes]) -> Facts:
     return replace(facts, published={origin: changed})
 
 
+def a_day_late(versions: tuple[Published, ...]) -> tuple[Published, ...]:
+    return tuple(replace(each, at=each.at + timedelta(days=1)) for each in versions)
+
+
 ATTACKS: dict[str, tuple[Callable[[Facts], Facts], str]] = {
     "an original is lost": (without_original, "INV-3: .* is not in the vault"),
     "an original is damaged": (lambda f: with_original(f, sha256="0" * 64), "INV-2: .* is not what was sealed"),
@@ -268,10 +273,7 @@ ATTACKS: dict[str, tuple[Callable[[Facts], Facts], str]] = {
         r"INV-1: .* with copies in \['vault'\] only",
     ),
     "a clearance before anything was published": (
-        lambda f: (
-            with_published(f, lambda note: note.replace(b"\n", b"\n1\n", 1))
-            and replace(f, published={origin: versions[:1] for origin, versions in f.published.items()})
-        ),
+        lambda f: replace(f, published={origin: a_day_late(versions) for origin, versions in f.published.items()}),
         "INV-1: clearance .* before its proofs were published",
     ),
     "a segment is sealed twice": (
