@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 from edged.clock import Clock, SystemClock
 from edged.errors import MalformedError, ToolError
@@ -22,6 +22,8 @@ _TAKEN_AWAY: Final = b"(null)"
 _START_SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 0.05
 _STOP_SECONDS: Final = 5
+_CUT_OFF: Final = 14
+"""With what mosquitto_sub ends when its connection breaks in the middle of a TLS handshake."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,9 +60,19 @@ class Observer:
 
     def start(self) -> None:
         """Start to listen, and wait until the broker has taken the subscription; raises ToolError."""
+        self._listen("wb")
+        clock, pause = SystemClock(), threading.Event()
+        end = clock.monotonic() + _START_SECONDS
+        while f"Sending SUBACK to {self._name}" not in self._broker.log():
+            self.check_alive()
+            if clock.monotonic() > end:
+                raise ToolError(f"mosquitto_sub does not get through to the broker: {self._last_words()}")
+            pause.wait(_LOOK_SECONDS)
+
+    def _listen(self, mode: Literal["wb", "ab"]) -> None:
         where = ("-h", self._broker.host, "-p", str(self._broker.port), "-V", "mqttv5")
         command = [tool("mosquitto_sub"), *where, *self._options, "-q", "1", "-c", "-i", self._name]
-        with self._record.open("wb") as record, self._complaints.open("wb") as complaints:
+        with self._record.open(mode) as record, self._complaints.open(mode) as complaints:
             self._process = subprocess.Popen(
                 [*command, "-t", "edged/#", "-v"],
                 cwd=self._record.parent,
@@ -69,13 +81,6 @@ class Observer:
                 stderr=complaints,
                 start_new_session=True,  # so that Ctrl-C reaches only whoever stops it in order
             )
-        clock, pause = SystemClock(), threading.Event()
-        end = clock.monotonic() + _START_SECONDS
-        while f"Sending SUBACK to {self._name}" not in self._broker.log():
-            self.check_alive()
-            if clock.monotonic() > end:
-                raise ToolError(f"mosquitto_sub does not get through to the broker: {self._last_words()}")
-            pause.wait(_LOOK_SECONDS)
 
     def stop(self) -> None:
         """End it; the record stays, and loses the complaints beside it if there were none."""
@@ -91,8 +96,11 @@ class Observer:
                 self._complaints.unlink()
 
     def check_alive(self) -> None:
-        """Raise ToolError with its last words if it ended by itself."""
+        """Raise ToolError with its last words if it ended by itself; one that was cut off listens on."""
         if self._process is not None and (code := self._process.poll()) is not None:
+            if code == _CUT_OFF:
+                self._listen("ab")
+                return
             raise ToolError(f"mosquitto_sub ended with exit code {code}: {self._last_words()}")
 
     def messages(self) -> list[Message]:

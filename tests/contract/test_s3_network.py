@@ -61,7 +61,8 @@ def test_an_upload_goes_on_when_the_network_is_back(
 def test_a_read_that_ends_too_early_is_not_taken_for_the_whole(
     proxied: S3Store, proxy: Proxy, new_upload: NewUpload, parts_log: Any
 ) -> None:
-    upload = new_upload(CHUNK_BYTES)
+    # More than all the buffers on the way hold.
+    upload = new_upload(4 * CHUNK_BYTES)
     stored = proxied.upload(upload, parts_log, threading.Event())
     reading = proxied.read(upload.key, stored.version)
     next(reading)
