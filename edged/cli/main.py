@@ -6,30 +6,12 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib import import_module
 from typing import Annotated, Final, cast
 
 import typer
 
 from edged import __version__
-from edged.cli import (
-    bays,
-    bundle,
-    check,
-    completeness,
-    doctor,
-    init,
-    intake,
-    key,
-    ledger,
-    media,
-    mountd,
-    receipt,
-    run,
-    status,
-    store,
-    verify,
-    witness,
-)
 from edged.cli.output import ReaderLeftError, err, put
 from edged.errors import EdgedError, StorageError, UsageError
 
@@ -39,37 +21,30 @@ _READER_LEFT: Final = 141
 _UNFORESEEN: Final = 70
 """Not Python's own 1, which is a verdict."""
 
+COMMANDS: Final = (
+    "init",
+    "key",
+    "run",
+    "status",
+    "check",
+    "doctor",
+    "store",
+    "bays",
+    "intake",
+    "bundle",
+    "verify",
+    "completeness",
+    "ledger",
+    "media",
+    "mountd",
+    "receipt",
+    "witness",
+)
+"""The commands in the order of the help; each is a module of its name, with `register`."""
+
 # Newer versions of typer bring their own click, older ones use the one that is installed: of the errors about the
 # command line only this one is public in both, and its base is what all the others share.
 _WrongUsage = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
-
-app = typer.Typer(
-    name="edged",
-    help="Takes footage off docked recorders, proves that it did, and lets anybody check it.",
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
-for command in (
-    init,
-    key,
-    run,
-    status,
-    check,
-    doctor,
-    store,
-    bays,
-    intake,
-    bundle,
-    verify,
-    completeness,
-    ledger,
-    media,
-    mountd,
-    receipt,
-    witness,
-):
-    command.register(app)
 
 
 def _print_version(wanted: bool) -> None:
@@ -78,13 +53,32 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _edged(
     _: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit.")
     ] = False,
 ) -> None:
     pass
+
+
+def command_line(arguments: Sequence[str] = ()) -> typer.Typer:
+    """Put together the command that is called, or all of them where none is.
+
+    What a command does not need is not loaded: most are over in less time than all the others take to load, and
+    `mountd` has the rights of root.
+    """
+    app = typer.Typer(
+        name="edged",
+        help="Takes footage off docked recorders, proves that it did, and lets anybody check it.",
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+    )
+    app.callback()(_edged)
+    called = [word for word in arguments[:1] if word in COMMANDS]
+    for name in called or COMMANDS:
+        import_module(f"edged.cli.{name}").register(app)
+    return app
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -110,6 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(arguments: Sequence[str]) -> int:
     try:
+        app = command_line(arguments)
         result = app(args=list(arguments) or ["--help"], prog_name="edged", standalone_mode=False)
     except typer.Exit as exit_:
         return exit_.exit_code

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from edged.cli.main import app
+from edged.cli.main import command_line
 from edged.station.doctor.units import UNITS, _parse, shipped
 
 SERVICES = ("edged.service", "edged-media.service", "edged-mountd.service")
@@ -75,7 +75,7 @@ def test_daemon_has_no_capability_and_makes_no_namespace() -> None:
 def test_services_call_commands_with_options_that_exist(name: str) -> None:
     words = _parse([shipped()[name]])["ExecStart"]
     assert words[0] == "/usr/local/bin/edged"
-    command = typer.main.get_command(app).commands[words[1]]  # type: ignore[attr-defined]
+    command = typer.main.get_command(command_line()).commands[words[1]]  # type: ignore[attr-defined]
     command.make_context(words[1], words[2:])
 
 

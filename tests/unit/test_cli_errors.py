@@ -6,6 +6,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ import typer
 from edged import errors
 from edged.book import BOOK_FILE
 from edged.bundles.make import make_bundle
-from edged.cli.main import app
+from edged.cli.main import COMMANDS as NAMES
+from edged.cli.main import command_line
 from edged.config import SOCKET
 from edged.station.assembly import StateLock
 from edged.station.files import KEYS
@@ -32,7 +34,22 @@ def commands(group: Any, *path: str) -> list[str]:
     return [" ".join(path), *below]
 
 
-COMMANDS = commands(typer.main.get_command(app))[1:]
+COMMANDS = commands(typer.main.get_command(command_line()))[1:]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_command_is_put_together_without_the_others(name: str) -> None:
+    one, whole = (typer.main.get_command(command_line(words)) for words in ([name], []))
+    assert commands(one)[1:] == [each for each in COMMANDS if each.split(" ")[0] == name]
+    assert set(whole.commands) == set(NAMES)  # type: ignore[attr-defined]
+
+
+def test_what_has_the_rights_of_root_loads_nothing_that_it_does_not_need() -> None:
+    script = "import sys; from edged.cli.main import command_line; command_line(['mountd']); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout.split()
+    assert "edged.cli.mountd" in loaded
+    assert not {"boto3", "cryptography", "pydantic", "sqlite3"} & set(loaded)
+
 
 CODES = {
     errors.EdgedError: 70,

@@ -34,7 +34,7 @@ from hwsim import cli as hwsim_cli
 ROOT: Final = Path(__file__).parents[2]
 PAGES: Final = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 TRANSLATED: Final = {"README.md": "README.zh.md", "docs/verification.md": "docs/verification.zh.md"}
-APPS: Final = {"edged": edged_cli.app, "hwsim": hwsim_cli.app}
+APPS: Final = {"edged": edged_cli.command_line(), "hwsim": hwsim_cli.app}
 
 PLACES: Final = (
     *("/etc/edged", "/var/lib/edged", "/opt/edged", "/usr/local/bin/edged", "/usr/sbin/mosquitto"),
