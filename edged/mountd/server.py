@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
-from edged.errors import EdgedError, MalformedError, NotAllowedError, RefusedRecorderError, UnavailableError
+from edged.errors import EdgedError, MalformedError, NotAllowedError, RecorderError, UnavailableError
 from edged.mountd.devices import bay_device
 from edged.mountd.exfat_fuse import User
 from edged.mountd.folder import Folder
@@ -29,6 +29,8 @@ _MOST_LEASES: Final = 128
 """32 bays with a few partitions each; connections beyond that are refused."""
 _FIRST_REQUEST_SECONDS: Final = 5.0
 _JOIN_SECONDS: Final = 90.0
+_LET_GO_SECONDS: Final = 5.0
+"""How long a connection waits for one that had the same device and is about to let go of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +53,7 @@ class MountServer:
         self._leases: dict[threading.Thread, socket.socket] = {}
         self._devices: set[tuple[int, int]] = set()
         self._lock = threading.Lock()
+        self._let_go = threading.Condition(self._lock)
         self._wake, self._waker = socket.socketpair()
 
     def serve(self) -> None:
@@ -138,11 +141,15 @@ class MountServer:
 
     @contextmanager
     def _card(self, request: MountRequest) -> Iterator[Card]:
-        """Hold a card mounted, and its device for this lease alone."""
+        """Hold a card mounted, and its device for this lease alone.
+
+        A device whose medium changes while it is being mounted is asked for anew before the client has let go of what
+        it asked for first.
+        """
         number = request.number
-        with self._lock:
-            if number in self._devices:
-                raise RefusedRecorderError(f"Device {request.device} is mounted for another connection already.")
+        with self._let_go:
+            if not self._let_go.wait_for(lambda: number not in self._devices, _LET_GO_SECONDS):
+                raise RecorderError(f"Device {request.device} is mounted for another connection already.")
             self._devices.add(number)
         try:
             with bay_device(number, request.medium) as device:
@@ -156,8 +163,9 @@ class MountServer:
                     card.release()
                     _log.info("%s is let go", device.node)
         finally:
-            with self._lock:
+            with self._let_go:
                 self._devices.discard(number)
+                self._let_go.notify_all()
 
     def _check_peer(self, connection: socket.socket) -> None:
         size = struct.calcsize("3i")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +172,18 @@ def test_device_that_is_leased_is_not_given_to_a_second_connection(mounter: Moun
         listener.wait("arrival", "bay-11")
         answer = send(mounter, mount_request(*numbers(docked.device)) + b'{"do": "unmount"}\n')
         assert "another connection" in answer[0]["error"]["message"]
+        assert answer[0]["error"]["retry"], "the other one may let go of it"
         assert listener.ask("read", "bay-11", "a")["error"] is None
+
+
+def test_device_that_is_about_to_be_let_go_of_is_waited_for(mounter: Mounter, card: Card) -> None:
+    docked = plug(card({"a": b"a"}), "bay-11")
+    udevd.settle()
+    begin = mount_request(*numbers(docked.device))
+    with ThreadPoolExecutor() as pool:
+        both = [pool.submit(send, mounter, begin + b'{"do": "unmount"}\n') for _ in range(8)]
+    assert [[list(said) for said in each.result()] for each in both] == [[["ok"], ["ok"]]] * 8
+    until(lambda: not mounter.mounted(), "nothing is mounted")
 
 
 def test_flood_of_silent_connections_keeps_no_recorder_waiting_for_long(mounter: Mounter, card: Card) -> None:
