@@ -32,10 +32,8 @@ def open_book(state: Path) -> Book:
     book = Book(state, station=StationId("unknown"), clock=SystemClock(), read_only=True)
     try:
         station = parse(book.ledger.bytes_at(1)).station
-    except BaseException:
+    finally:
         book.close()
-        raise
-    book.close()
     return Book(state, station=station, clock=SystemClock(), read_only=True)
 
 

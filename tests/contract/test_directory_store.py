@@ -582,7 +582,7 @@ def test_a_stop_is_heard_in_the_middle_of_a_slow_part(
     begun = clock.monotonic()
     with pytest.raises(StoppedError):
         DirectoryStore(share, disk=Slow()).upload(new_upload(CHUNK_BYTES), parts_log, parts_log.stop)
-    assert clock.monotonic() - begun < 20
+    assert clock.monotonic() - begun < 2
     assert parts_log.sent == []
 
 

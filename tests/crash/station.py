@@ -25,7 +25,7 @@ from hwsim.proxy import Proxy
 from hwsim.quick import quick_card
 
 BIN: Final = Path(sys.executable).parent
-PATIENCE_SECONDS: Final = 120.0
+PATIENCE_SECONDS: Final = 60.0
 OFFICER: Final = "138001"
 
 SECURING: Final = ("securing", "safe")

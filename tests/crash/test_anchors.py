@@ -116,7 +116,7 @@ def is_published(station: Station) -> bool:
 def verify(bundle: Path, *options: str) -> tuple[int, dict[str, Any]]:
     done = subprocess.run(
         [str(BIN / "edged"), "verify", str(bundle), "--json", *options],
-        check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment(), timeout=120,
+        check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment(), timeout=60,
     )  # fmt: skip
     return done.returncode, json.loads(done.stdout)
 

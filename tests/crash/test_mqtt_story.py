@@ -38,7 +38,7 @@ class Supervised:
     broker: Mosquitto
     observer: Observer
 
-    def wait_for(self, what: Callable[[list[Message]], bool], seconds: float = 120) -> list[Message]:
+    def wait_for(self, what: Callable[[list[Message]], bool], seconds: float = 60) -> list[Message]:
         heard = self.observer.wait_for(lambda heard: what(list(heard)), SystemClock(), seconds)
         assert heard is not None, f"the last heard: {self.observer.messages()[-3:]}"
         return heard

@@ -27,7 +27,7 @@ REPOSITORY: Final = Path(__file__).parents[2]
 DAEMON_USER: Final = "games"
 """Any user without rights; the daemon's is made only when edged is installed."""
 FUSE_USER: Final = "nobody"
-PATIENCE_SECONDS: Final = 120.0
+PATIENCE_SECONDS: Final = 60.0
 RULES: Final = "70-edged-tests.rules"
 USB: Final = "04c5:2028"
 PORTS: Final = {

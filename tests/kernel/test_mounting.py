@@ -394,7 +394,6 @@ def test_card_reader_is_silent_without_a_card_and_told_with_one(mounter: Mounter
 
 def test_yank_under_load_is_told_at_once_and_leaves_nothing_mounted(mounter: Mounter, card: Card) -> None:
     image = card({PATH: os.urandom(20_000_000)})
-    times = []
     with Listener(mounter) as listener:
         for nth in range(1, 4):
             docked = plug(image, "bay-11")
@@ -405,13 +404,11 @@ def test_yank_under_load_is_told_at_once_and_leaves_nothing_mounted(mounter: Mou
             pulled_at = CLOCK.monotonic()
             bays.pull(docked.device)
             departure = listener.wait("departure", "bay-11", nth)
-            times.append(departure["at"] - pulled_at)
+            assert departure["at"] - pulled_at < 0.5
             kind, message = listener.answer()["error"]
             assert (kind, message) == ("OSError", "Input/output error") or kind == "RecorderGoneError"
             until(lambda folder=folder: folder not in mounter.mounted(), "it is unmounted")  # type: ignore[misc]
             assert listener.of("refusal") == []
-    # The machine that runs this may be busy with other things.
-    assert min(times) < 0.5
 
 
 def test_flapping_plug_ends_in_the_state_that_it_ends_in(mounter: Mounter, card: Card) -> None:

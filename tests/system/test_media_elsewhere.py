@@ -59,7 +59,7 @@ def elsewhere(server: SandboxServer, path: Path) -> SandboxElsewhere:
 
 def test_footage_is_probed_and_made_watchable(elsewhere: SandboxElsewhere, tmp_path: Path) -> None:
     clip = tmp_path / "片 段.mp4"
-    subprocess.run(["ffmpeg", "-v", "error", "-nostdin", *CLIP.split(), str(clip)], check=True, timeout=120)
+    subprocess.run(["ffmpeg", "-v", "error", "-nostdin", *CLIP.split(), str(clip)], check=True, timeout=60)
     media = Media(elsewhere)
     assert media.check(NEVER).startswith("ffmpeg ")
     facts = media.probe(clip, NEVER)
@@ -88,7 +88,7 @@ def test_stop_ends_the_program_there(elsewhere: SandboxElsewhere) -> None:
     began = CLOCK.monotonic()
     with pytest.raises(StoppedError):
         elsewhere.run(FOR_EVER, bounds=PROBE_BOUNDS, stop=stop)
-    assert CLOCK.monotonic() - began < 20
+    assert CLOCK.monotonic() - began < 5
 
 
 def test_server_that_stops_ends_its_programs_and_says_so(server: SandboxServer, elsewhere: SandboxElsewhere) -> None:
@@ -96,7 +96,7 @@ def test_server_that_stops_ends_its_programs_and_says_so(server: SandboxServer, 
     began = CLOCK.monotonic()
     with pytest.raises(ToolError, match="stopped"):
         elsewhere.run(FOR_EVER, bounds=PROBE_BOUNDS, stop=NEVER)
-    assert CLOCK.monotonic() - began < 20
+    assert CLOCK.monotonic() - began < 5
 
 
 def test_nobody_there_is_a_missing_tool(path: Path) -> None:

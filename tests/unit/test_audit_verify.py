@@ -394,7 +394,7 @@ def test_ctrl_c_ends_it_soon_and_without_a_trace_of_python(honest: Stored, vault
     while process.poll() is None and int(io.read_text().split()[1]) < 64 << 20:
         pause.wait(0.05)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (130, "", "Interrupted; nothing is lost.\n")
 
 
@@ -422,12 +422,12 @@ def test_progress_is_shown_on_a_terminal_alone(honest: Stored, nas: Path) -> Non
     command = ("verify", nas, "--trust", honest.root)
     process = start(*command, stdout=subprocess.PIPE, stderr=follower)
     os.close(follower)
-    out, _ = process.communicate(timeout=120)
+    out, _ = process.communicate(timeout=60)
     shown = os.read(leader, 1 << 20).decode()
     os.close(leader)
     assert "checking" in shown or "reading" in shown
     quiet = start(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert quiet.communicate(timeout=120) == (out, "")
+    assert quiet.communicate(timeout=60) == (out, "")
 
 
 # ---------------------------------------------------------------------------- what the ledger says later of its copies

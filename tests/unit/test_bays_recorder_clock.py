@@ -275,10 +275,10 @@ def test_the_clock_of_a_recorder_that_is_docked_is_measured_truly(tmp_path: Path
     source.start()
     try:
         (intake / "FIRST").mkdir()
-        assert told.get(timeout=60).hint == "FIRST"
+        assert told.get(timeout=20).hint == "FIRST"
         quick_card(tmp_path / "card", {b"DEVICE.INI": b"serial=SC-1\nzone=Asia/Shanghai\n"})
         dock(tmp_path / "card", intake / "SC-1", shown=clock.now() + timedelta(seconds=error))
-        docked = told.get(timeout=60)
+        docked = told.get(timeout=20)
     finally:
         source.stop()
     found = read_clock(docked, PROFILES["sidecar"], items(intake / "SC-1"), ZONE, clock)

@@ -120,7 +120,7 @@ def test_daemon_runs_answers_and_stops_when_told(edged: Caller, tmp_path: Path) 
             assert edged("check", config=tmp_path / "etc").code == 0
         finally:
             daemon.send_signal(signal.SIGTERM)
-        daemon.communicate(timeout=120)
+        daemon.communicate(timeout=60)
     assert daemon.returncode == 0
     assert not (tmp_path / "state" / SOCKET).exists()
     assert edged("status", config=tmp_path / "etc").code == 69

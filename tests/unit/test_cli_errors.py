@@ -186,7 +186,7 @@ def test_daemon_that_must_not_start_says_why(edged: Caller, made: Made, how: str
             code, text = 78, "does not exist"
             (made.config_folder / "station.toml").unlink()
     with start("run", "--config", made.config_folder, stderr=subprocess.PIPE) as daemon:
-        _, err = daemon.communicate(timeout=120)
+        _, err = daemon.communicate(timeout=60)
     sentence(Said(code=daemon.returncode, out="", err=err), code, text)
     if lock is not None:
         lock.release()

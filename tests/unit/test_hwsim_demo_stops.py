@@ -46,7 +46,7 @@ def demo(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     )
     yield process
     process.terminate()
-    process.communicate(timeout=120)
+    process.communicate(timeout=60)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -59,7 +59,7 @@ def test_an_interrupted_demo_stops_all_that_it_started(
     assert "edged run" in running
     assert "weed" in running
     demo.send_signal(number)
-    _, errors = demo.communicate(timeout=120)
+    _, errors = demo.communicate(timeout=60)
     assert demo.returncode == 75
     assert errors == "hwsim: interrupted; everything that was started is stopped\n"
     assert started(tmp_path) == {}
@@ -71,7 +71,7 @@ def test_a_daemon_that_dies_ends_the_demo_with_a_sentence(tmp_path: Path, demo: 
     assert any("the daemon answers" in line for line in demo.stdout)
     (daemon,) = (pid for pid, line in started(tmp_path).items() if " run --config " in line)
     os.kill(daemon, signal.SIGKILL)
-    _, errors = demo.communicate(timeout=120)
+    _, errors = demo.communicate(timeout=60)
     assert demo.returncode == 69
     assert "the daemon ended with exit code -9" in errors
     assert started(tmp_path) == {}

@@ -53,7 +53,7 @@ def client(proxy: Proxy) -> Iterator[socket.socket]:
 
 
 def connect(proxy: Proxy) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", proxy.port), timeout=60)
+    return socket.create_connection(("127.0.0.1", proxy.port), timeout=5)
 
 
 def receive(client: socket.socket) -> bytes:

@@ -45,7 +45,7 @@ SIZES = {"phone.mov": "1440x810", "oldest.avi": "321x241", "photo.jpg": "1600x90
 
 
 def make(recipe: str, file: Path) -> None:
-    subprocess.run(["ffmpeg", "-v", "error", "-y", "-nostdin", *recipe.split(), str(file)], check=True, timeout=120)
+    subprocess.run(["ffmpeg", "-v", "error", "-y", "-nostdin", *recipe.split(), str(file)], check=True, timeout=60)
 
 
 def turn(source: Path, file: Path) -> Path:
@@ -87,7 +87,7 @@ def derived(media: Media, kind: Kind, file: Path, into: Path) -> Derivative:
 def looked_at(file: Path) -> dict[str, Any]:
     """What ffprobe says outside the sandbox, with every picture decoded."""
     command = ["ffprobe", "-v", "error", "-of", "json", "-show_format", "-show_streams", "-count_frames", str(file)]
-    run = subprocess.run(command, capture_output=True, check=True, timeout=120)
+    run = subprocess.run(command, capture_output=True, check=True, timeout=60)
     assert run.stderr == b""
     answer: dict[str, Any] = json.loads(run.stdout)
     return answer
@@ -196,7 +196,7 @@ def test_every_film_has_a_proxy_and_a_poster(
 def test_what_a_browser_plays_is_not_encoded_again(sample: Callable[[str], Path], media: Media, tmp_path: Path) -> None:
     def packets(file: Path) -> bytes:
         command = ["ffmpeg", "-v", "error", "-i", str(file), "-c", "copy", "-f", "streamhash", "-"]
-        return subprocess.run(command, capture_output=True, check=True, timeout=120).stdout
+        return subprocess.run(command, capture_output=True, check=True, timeout=60).stdout
 
     proxy = derived(media, "proxy", sample("plain.mp4"), tmp_path)
     assert packets(proxy.file) == packets(sample("plain.mp4"))
@@ -266,7 +266,7 @@ def test_a_derivative_says_how_it_was_made(sample: Callable[[str], Path], media:
     assert made.tool == f"ffmpeg {version}"
     outside = {"/in/media": str(sample("silent.mp4")), "/out/media": str(tmp_path / "again")}
     again = [outside.get(word, word) for word in made.arguments]
-    subprocess.run(["ffmpeg", *again], check=True, timeout=120)
+    subprocess.run(["ffmpeg", *again], check=True, timeout=60)
     assert (tmp_path / "again").read_bytes() == made.file.read_bytes()
 
 
@@ -323,7 +323,7 @@ def test_a_stop_in_the_middle_leaves_no_file(media: Media, tmp_path: Path) -> No
     with pytest.raises(StoppedError):
         media.derive("proxy", source, into, facts, stop)
     watcher.join()
-    assert time.monotonic() - stopped[0] < 20
+    assert time.monotonic() - stopped[0] < 2
     assert list(into.iterdir()) == []
 
 
@@ -349,7 +349,7 @@ def test_a_full_disk_is_said_and_not_blamed_on_the_file(sample: Callable[[str], 
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=60,
     )
     assert run.stdout == "the disk has no room for a proxy True []\n"
 

@@ -89,7 +89,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     file = tmp_path_factory.mktemp("film") / "film.mp4"
     recipe = "-f lavfi -i testsrc=s=320x240:r=10:d=1 -c:v libx264 -preset ultrafast -pix_fmt yuv420p"
     command = ["ffmpeg", "-v", "error", "-nostdin", *recipe.split(), "-movflags", "+faststart", str(file)]
-    subprocess.run(command, check=True, timeout=120)
+    subprocess.run(command, check=True, timeout=60)
     return file.read_bytes()
 
 
@@ -130,7 +130,7 @@ def test_a_script_reads_nothing_even_where_there_is_no_sandbox(
         run = subprocess.run(
             ["ffmpeg", *(outside.get(word, word) for word in decision.arguments)],
             capture_output=True,
-            timeout=120,
+            timeout=60,
             check=False,
         )
         assert run.returncode != 0
@@ -141,7 +141,7 @@ def test_a_script_reads_nothing_even_where_there_is_no_sandbox(
 
 def test_the_server_of_these_tests_notices_a_ffmpeg_that_follows(visitors: tuple[str, list[str]]) -> None:
     address, came = visitors
-    subprocess.run(["ffprobe", "-v", "quiet", address], check=False, timeout=120)
+    subprocess.run(["ffprobe", "-v", "quiet", address], check=False, timeout=60)
     assert len(came) >= 1
 
 
@@ -156,7 +156,7 @@ def png(width: int, height: int, depth: int) -> bytes:
 
 def jpeg(width: int, height: int) -> bytes:
     command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc=s=64x64", "-frames:v", "1", "-f", "mjpeg", "-"]
-    data = bytearray(subprocess.run(command, capture_output=True, check=True, timeout=120).stdout)
+    data = bytearray(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
     start = data.index(b"\xff\xc0")
     data[start + 5 : start + 9] = struct.pack(">HH", height, width)
     return bytes(data)
@@ -236,5 +236,5 @@ def test_a_title_that_looks_like_an_error_changes_nothing(media: Media, tmp_path
     plain.write_bytes(film)
     title = 'title=moov atom not found\nbwrap: no\n"exit-code": 127}'
     command = ["ffmpeg", "-v", "error", "-nostdin", "-i", str(plain), "-c", "copy", "-metadata", title, str(titled)]
-    subprocess.run(command, check=True, timeout=120)
+    subprocess.run(command, check=True, timeout=60)
     assert media.probe(titled, GOING) == media.probe(plain, GOING)

@@ -237,7 +237,7 @@ def test_a_stop_ends_a_child_at_once(sandbox: Sandbox) -> None:
     before = time.monotonic()
     with pytest.raises(StoppedError):
         sandbox.run(("sleep", "31338.25"), bounds=BOUNDS, stop=stop)
-    assert time.monotonic() - before < 20
+    assert time.monotonic() - before < 2
     assert gone("31338.25")
     timer.join()
 

@@ -213,7 +213,7 @@ def test_a_silent_broker_is_given_up_and_a_stop_is_heard_at_once(
         begun = clock.monotonic()
         with pytest.raises(UnavailableError, match=r"does not answer|confirmed nothing"):
             _step_for_ever(station, stop)
-        assert 0.4 < clock.monotonic() - begun < 40
+        assert 0.4 < clock.monotonic() - begun < 10
         monkeypatch.setattr(link, "_OPEN_SECONDS", 60)
         monkeypatch.setattr(link, "_ANSWER_SECONDS", 60)
         proxy.script(Fault(after_bytes=10 if how == "silent from the start" else 700, how="stall"))
@@ -221,9 +221,9 @@ def test_a_silent_broker_is_given_up_and_a_stop_is_heard_at_once(
         threading.Timer(0.5, halt).start()
         with pytest.raises(StoppedError):
             _step_for_ever(station, stop)
-        assert clock.monotonic() - begun < 20, "at once, on a machine that is busy"
+        assert clock.monotonic() - begun < 5, "at once, on a machine that is busy"
         station.supervisor.close()
-        assert clock.monotonic() - begun < 40
+        assert clock.monotonic() - begun < 15
 
 
 def test_a_copy_of_the_station_does_not_take_its_place_unnoticed(broker: Mosquitto, book: Book) -> None:
